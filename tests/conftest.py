@@ -1,6 +1,8 @@
-"""What every test may ask for."""
+"""What every test may ask for; the real services come from `tests.services.fixtures`."""
 
 import pytest
+
+pytest_plugins = ["tests.services.fixtures"]
 
 
 @pytest.fixture(scope="session")

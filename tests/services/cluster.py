@@ -1,0 +1,191 @@
+"""A Redis Cluster of three masters with a replica each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self, cast
+
+from tests.services.ports import free_port
+from tests.services.process import wait_until
+from tests.services.redis import RedisServer
+
+SLOTS = 16384
+
+
+class ClusterNode(RedisServer):
+    """One node; its place in the cluster survives a restart, its data does not."""
+
+    def __init__(self, node_timeout_ms: int) -> None:
+        self.bus_port = free_port()
+        super().__init__(
+            *("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)),
+            *("--cluster-node-timeout", str(node_timeout_ms)),
+            *("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"),
+            name="cluster-node",
+        )
+
+    @property
+    def node_id(self) -> str:
+        return str(self.cli.execute_command("CLUSTER MYID"))
+
+    @property
+    def is_master(self) -> bool:
+        return bool(self.cli.info("replication")["role"] == "master")
+
+    def wait_knows(self, other: "ClusterNode") -> None:
+        """Return when this node has met the other and learned its id."""
+        node_id = other.node_id
+
+        def known() -> bool:
+            nodes = self.cli.execute_command("CLUSTER NODES").values()
+            return any(node["node_id"] == node_id for node in nodes)
+
+        wait_until(known, "the nodes meet", seconds=20)
+
+    def cluster_info(self) -> dict[str, str]:
+        """The node's view of the whole."""
+        return cast("dict[str, str]", self.cli.execute_command("CLUSTER INFO"))
+
+    def slots(self) -> Iterator[tuple[int, int, list[str]]]:
+        """The node's view of who serves what: first slot, last slot, node ids with the master's first."""
+        for first, last, *nodes in self.cli.execute_command("CLUSTER SLOTS"):
+            yield first, last, [node[2] for node in nodes]
+
+
+class RedisCluster:
+    """Six nodes, all slots served, one replica for each master; a node silent for 2 s is failing."""
+
+    def __init__(self, node_timeout_ms: int = 2000) -> None:
+        self.nodes = [ClusterNode(node_timeout_ms) for _ in range(6)]
+
+    @property
+    def url(self) -> str:
+        """The cluster as the package's store URL."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    @property
+    def masters(self) -> list[ClusterNode]:
+        """The running nodes that serve slots."""
+        return [node for node in self.nodes if node.process.running and node.is_master]
+
+    def start(self) -> Self:
+        """Start the nodes, introduce them to each other, hand out slots and replicas; return when all say ok."""
+        for node in self.nodes:
+            node.start()
+        masters, replicas = self.nodes[:3], self.nodes[3:]
+        for number, master in enumerate(masters):
+            first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+            master.cli.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+            master.cli.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            node.cli.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
+        for master, replica in zip(masters, replicas, strict=True):
+            replica.wait_knows(master)
+            replica.cli.execute_command("CLUSTER REPLICATE", master.node_id)
+        self.wait_ok()
+        return self
+
+    def stop(self) -> None:
+        """End all nodes."""
+        for node in self.nodes:
+            node.stop()
+
+    def flush(self) -> None:
+        """Delete every key."""
+        for master in self.masters:
+            master.cli.flushall()
+
+    def slot_of(self, key: str) -> int:
+        """The slot that a key belongs to."""
+        return int(self.nodes[0].cli.execute_command("CLUSTER KEYSLOT", key))
+
+    def master_of(self, slot: int) -> ClusterNode:
+        """The node that serves a slot."""
+        return self._owners(slot)[0]
+
+    def replica_of(self, slot: int) -> ClusterNode:
+        """A replica of the node that serves a slot."""
+        return self._owners(slot)[1]
+
+    def failover(self, slot: int) -> None:
+        """Let a replica take over in agreement with its master: no write is lost."""
+        old, new = self.master_of(slot), self.replica_of(slot)
+        new.cli.execute_command("CLUSTER FAILOVER")
+        self.wait_promoted(slot, old)
+        self.wait_ok()
+
+    def kill_master(self, slot: int) -> ClusterNode:
+        """Kill the node that serves a slot; its replica takes over after the node timeout (see `wait_promoted`)."""
+        node = self.master_of(slot)
+        node.kill()
+        return node
+
+    def wait_promoted(self, slot: int, old: ClusterNode) -> None:
+        """Return when every running node takes another node than `old` for the slot's master."""
+        others = [node for node in self.nodes if node is not old and node.process.running]
+
+        def promoted() -> bool:
+            return all(self._owners(slot, seen_by=node)[:1] not in ([], [old]) for node in others)
+
+        wait_until(promoted, f"another node serves slot {slot}", seconds=30)
+
+    def heal(self) -> None:
+        """Bring back what a test killed or froze; nothing to do costs a few milliseconds."""
+        for node in self.nodes:
+            if node.process.running:
+                node.resume()
+            else:
+                node.start()
+        self.wait_ok()
+
+    @contextmanager
+    def migrating(self, slot: int) -> Iterator[tuple[ClusterNode, ClusterNode]]:
+        """Move a slot to another master, with the block run in the middle of it: yields (source, target).
+
+        Inside the block the source answers ASK for keys that it has not; `move_keys` moves those that it has.
+        """
+        source = self.master_of(slot)
+        target = next(node for node in self.masters if node is not source)
+        target.cli.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source.node_id)
+        source.cli.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target.node_id)
+        yield source, target
+        self.move_keys(slot, source, target)
+        # The target first: it raises the epoch, and the source may not lose the slot before somebody owns it.
+        for node in (target, source, *(node for node in self.masters if node not in (source, target))):
+            node.cli.execute_command("CLUSTER SETSLOT", slot, "NODE", target.node_id)
+        wait_until(
+            lambda: all(self._owners(slot, seen_by=node)[0] is target for node in self.nodes),
+            f"every node knows the new owner of slot {slot}",
+            seconds=20,
+        )
+
+    def migrate_slot(self, slot: int) -> None:
+        """Move a slot with its keys to another master."""
+        with self.migrating(slot):
+            pass
+
+    def move_keys(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
+        """Move the slot's keys, within a migration."""
+        while keys := source.cli.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.cli.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def wait_ok(self) -> None:
+        """Return when every node sees all slots served and each master's replica up to date."""
+        wait_until(lambda: all(self._ok(node) for node in self.nodes), "every cluster node says ok", seconds=60)
+
+    def _ok(self, node: ClusterNode) -> bool:
+        if node.cluster_info()["cluster_state"] != "ok":
+            return False
+        if any(len(ids) < 2 for _, _, ids in node.slots()):
+            return False
+        replication = node.cli.info("replication")
+        if replication["role"] == "master":
+            return sum(1 for name in replication if name.startswith("slave")) == 1
+        return bool(replication["master_link_status"] == "up")
+
+    def _owners(self, slot: int, seen_by: ClusterNode | None = None) -> list[ClusterNode]:
+        witness = seen_by or next(node for node in self.nodes if node.answers())
+        by_id = {node.node_id: node for node in self.nodes if node.process.running}
+        for first, last, ids in witness.slots():
+            if first <= slot <= last:
+                return [by_id[node_id] for node_id in ids if node_id in by_id]
+        return []

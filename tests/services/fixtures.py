@@ -25,6 +25,7 @@ SERVICE_MARKS = tuple(dict.fromkeys(MARK_OF_FIXTURE.values()))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--unit`."""
     parser.addoption("--unit", action="store_true", help="run only the tests that need no service")
 
 

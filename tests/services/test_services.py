@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 import redis
 
+from tests.services.cluster import RedisCluster
 from tests.services.redis import RedisServer
+from tests.services.sentinel import SERVICE, SentinelSetup
 
 
 @contextmanager
@@ -55,6 +58,7 @@ class TestRedis:
         assert own_redis.pid != before[0]
         assert own_redis.cli.get("a") is None
 
+    @pytest.mark.redis
     def test_persistent_server_keeps_its_data_over_a_kill(self) -> None:
         """What was acknowledged is there after the restart."""
         server = RedisServer(persistent=True).start()
@@ -65,6 +69,7 @@ class TestRedis:
         finally:
             server.stop()
 
+    @pytest.mark.redis
     def test_stop_leaves_neither_process_nor_folder(self) -> None:
         """Nothing of a service outlives it."""
         server = RedisServer().start()
@@ -72,3 +77,67 @@ class TestRedis:
         server.stop()
         assert not server.process.running
         assert not folder.exists()
+
+
+class TestSentinel:
+    def test_url_names_the_sentinels(self, sentinel: SentinelSetup, sentinel_url: str) -> None:
+        """The store URL lists all three Sentinels and the service."""
+        assert sentinel_url.startswith("redis+sentinel://127.0.0.1:")
+        assert sentinel_url.count(",") == 2
+        assert sentinel_url.endswith(f"/{SERVICE}/0")
+
+    def test_failover_changes_the_master(self, sentinel: SentinelSetup) -> None:
+        """After a failover on request the roles are swapped, and the data is still there."""
+        old = sentinel.master
+        old.cli.set("a", "1")
+        sentinel.failover()
+        assert sentinel.master is not old
+        assert sentinel.master.cli.get("a") == "1"
+
+    def test_killed_master_is_replaced_and_comes_back_as_replica(self, sentinel: SentinelSetup) -> None:
+        """The Sentinels promote by themselves, and `heal` restores the set-up."""
+        old = sentinel.master
+        old.kill()
+        sentinel.wait_promoted(old)
+        sentinel.heal()
+        assert sentinel.replica is old
+
+
+class TestCluster:
+    def test_a_client_reaches_every_slot(self, cluster: RedisCluster, cluster_url: str) -> None:
+        """Keys spread over all three masters."""
+        host = cluster_url.removeprefix("redis+cluster://").split(",")[0]
+        with redis.RedisCluster.from_url(f"redis://{host}") as client:
+            for number in range(30):
+                client.set(f"key-{number}", number)
+        sizes = [master.cli.dbsize() for master in cluster.masters]
+        assert len(sizes) == 3
+        assert sum(sizes) == 30
+        assert 0 not in sizes
+
+    def test_slot_migration_answers_ask_in_its_middle(self, cluster: RedisCluster) -> None:
+        """Between begin and end of a migration the source redirects for keys that it has not."""
+        slot = cluster.slot_of("{a}")
+        cluster.master_of(slot).cli.set("{a}here", "1")
+        with cluster.migrating(slot) as (source, target):
+            assert source.cli.get("{a}here") == "1"
+            with pytest.raises(redis.exceptions.AskError):
+                source.cli.get("{a}elsewhere")
+        assert cluster.master_of(slot) is target
+        assert target.cli.get("{a}here") == "1"
+
+    def test_failover_on_request_swaps_the_roles(self, cluster: RedisCluster) -> None:
+        """The replica becomes the master of its slots."""
+        slot = cluster.slot_of("a")
+        old, new = cluster.master_of(slot), cluster.replica_of(slot)
+        cluster.failover(slot)
+        assert cluster.master_of(slot) is new
+        assert cluster.replica_of(slot) is old
+
+    def test_killed_master_is_replaced_and_comes_back_as_replica(self, cluster: RedisCluster) -> None:
+        """The replica takes over by itself, and `heal` restores the set-up."""
+        slot = cluster.slot_of("a")
+        old = cluster.kill_master(slot)
+        cluster.wait_promoted(slot, old)
+        cluster.heal()
+        assert cluster.replica_of(slot) is old

@@ -1,0 +1,144 @@
+"""Every task of the project: `python3 noxfile.py SESSION... [OPTIONS] [-- ARGUMENTS]`, or `--list`.
+
+Needs Python 3.11 or newer with its venv module, and nothing else: where nox is missing, the file first makes itself an
+environment that has it. With nox installed, `nox -s SESSION` does the same.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+BOOTSTRAP = ROOT / ".nox" / "bootstrap"
+
+
+def bootstrap() -> None:
+    """Run this file again in an environment that has nox, which is made the first time."""
+    python = BOOTSTRAP / "bin" / "python"
+    complete = BOOTSTRAP / "complete"
+    if not complete.exists():
+        print(f"Setting up nox in {BOOTSTRAP.relative_to(ROOT)} (once, about 20 s) ...", flush=True)
+        venv.create(BOOTSTRAP, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "nox[uv]>=2025.2"], check=True)
+        complete.touch()
+    os.execv(python, [str(python), *sys.argv])
+
+
+try:
+    import nox
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    bootstrap()
+
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHER_PYTHONS = [version for version in nox.project.python_versions(PYPROJECT) if version != THIS_PYTHON]
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["unit", "lint", "types"]
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # also in CI: the versions that the machine has are tested
+
+
+def show_pythons_of_pyenv() -> None:
+    """Put pyenv's interpreters before its shims, which fail for every version that is not selected."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    folders = [str(folder) for version in OTHER_PYTHONS for folder in versions.glob(f"{version}.*/bin")]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package from the checkout, and what the groups of pyproject.toml name."""
+    session.install("--editable", ".", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Start the demo on http://127.0.0.1:8000 (`-- --redis`: with its sessions in Redis)."""
+    install(session, "demo")
+    session.run("python", "-m", "examples.demo", *session.posargs)
+
+
+@nox.session(python=[*reversed(OTHER_PYTHONS), THIS_PYTHON])
+def tests(session: nox.Session) -> None:
+    """Run the tests: all, with coverage, on the Python that runs nox; those of unit and Redis on the others present.
+
+    Installs what the machine lacks (Redis, Keycloak, Chromium), or says how to. `-- ARGUMENTS` go to pytest, which then
+    measures no coverage.
+    """
+    install(session, "test")
+    if session.posargs:
+        session.run("python", "-m", "pytest", *session.posargs)
+    elif session.python == THIS_PYTHON:
+        session.run("python", "-m", "tests.services.install")
+        session.run("python", "-m", "pytest", "--cov", "--cov-report=term-missing:skip-covered")
+    else:
+        session.run("python", "-m", "tests.services.install", "redis")
+        elsewhere = " and ".join(f"not {mark}" for mark in ("sentinel", "cluster", "keycloak", "browser", "slow"))
+        session.run("python", "-m", "pytest", "-m", elsewhere)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that need no service: seconds."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "--unit", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format (`-- --fix` mends both)."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy and pyright, both strict."""
+    install(session, "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Check that the generated pages of docs/ are up to date (`-- --write` writes them)."""
+    install(session, "test")
+    session.run("python", "-m", "docs.generate", *(session.posargs or ["--check"]))
+
+
+@nox.session(reuse_venv=False)
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, check them, and run the README's quickstart on the installed wheel alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("uv", "build", "--out-dir", folder, silent=True)  # the wheel is built from the sdist
+        packages = [str(package) for package in Path(folder).glob("asgi_session-*")]
+        session.run("uvx", "twine", "check", "--strict", *packages)
+        session.install(*(package for package in packages if package.endswith(".whl")))
+    # Isolated, so that the checkout is not on the path: what is imported is the wheel.
+    session.run("python", "-I", "tests/readme_quickstart.py", "README.md")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks (`-- --quick`: each once, briefly)."""
+    install(session, "test")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+show_pythons_of_pyenv()
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:] or ["--list"]
+    if not arguments[0].startswith("-"):
+        arguments = ["--session", *arguments]
+    sys.argv[1:] = ["--noxfile", __file__, *arguments]
+    nox.main()

@@ -1,0 +1,156 @@
+"""The driver's connections, set up as the package needs them.
+
+Time limits are kept by ``Lane``, per batch: the driver's own would cost a third of a command's time. The driver never retries,
+since a repeated write may count twice. Replies stay bytes, in RESP3.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from asgi_session.redis.url import Host, RedisAddress
+
+_NO_LIMIT = 2**31
+"""How many connections there are is decided by ``Lane``; the pool would only raise, where a lane waits."""
+
+
+class _TLSContextShared:
+    """For a pool: every connection uses the first one's TLS context. Making one reads all certificates, some 20 ms each time."""
+
+    _context: Any = None
+
+    def make_connection(self) -> AbstractConnection:
+        connection: AbstractConnection = super().make_connection()  # type: ignore[misc]
+        if isinstance(connection, SSLConnection):
+            self._context = self._context or connection.ssl_context
+            connection.ssl_context = self._context
+        return connection
+
+
+class _Pool(_TLSContextShared, ConnectionPool): ...
+
+
+class _SentinelPool(_TLSContextShared, SentinelConnectionPool): ...
+
+
+class Connections:
+    """The connections to one server, or to whatever server the Sentinels call the master."""
+
+    def __init__(self, pool: ConnectionPool, sentinels: Sentinel | None = None) -> None:
+        self.pool = pool
+        self._sentinels = sentinels
+
+    @classmethod
+    def to_server(cls, address: RedisAddress, host: Host, connect_timeout: float) -> "Connections":
+        """To one host of a ``redis://`` or ``redis+cluster://`` address."""
+        connection_class = SSLConnection if address.tls else Connection
+        options = _options(address, connect_timeout)
+        return cls(_Pool(connection_class, _NO_LIMIT, host=host[0], port=host[1], **options))
+
+    @classmethod
+    def to_socket(cls, address: RedisAddress, connect_timeout: float) -> "Connections":
+        """To the socket of a ``unix://`` address."""
+        options = _options(address, connect_timeout)
+        return cls(_Pool(UnixDomainSocketConnection, _NO_LIMIT, path=address.path, **options))
+
+    @classmethod
+    def to_master(cls, address: RedisAddress, connect_timeout: float) -> "Connections":
+        """To the master of a ``redis+sentinel://`` address, which the Sentinels are asked for at each connect."""
+        patience = connect_timeout / len(address.hosts)  # so that there is time to ask the last one, if the others are dead
+        sentinel_options = {
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+            "socket_timeout": patience,
+            "socket_connect_timeout": patience,
+            "retry": Retry(NoBackoff(), 0),
+            "ssl": address.tls,
+            **address.tls_options,
+        }
+        sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+        options = _options(address, connect_timeout)
+        options |= {"ssl": address.tls, "max_connections": _NO_LIMIT}
+        pool = _SentinelPool(address.service, sentinels, **options)  # type: ignore[no-untyped-call]
+        return cls(pool, sentinels)
+
+    async def acquire(self) -> AbstractConnection:
+        """An idle connection, or a new one; dead ones are replaced. Whoever takes it gives it back by ``release``."""
+        connection: AbstractConnection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Takes a connection back."""
+        await self.pool.release(connection)
+
+    async def drop_idle(self) -> None:
+        """Closes what nobody uses just now, so that the next command connects anew."""
+        with contextlib.suppress(Exception):  # they are given up in any case
+            await self.pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        with contextlib.suppress(Exception):
+            await self.pool.disconnect()
+        if self._sentinels is not None:
+            with contextlib.suppress(Exception):
+                await self._sentinels.aclose()
+
+    def abandon(self) -> None:
+        """Lets go of all connections whose event loop has ended, without waiting and without a word."""
+        pools: list[ConnectionPool] = [self.pool]
+        if self._sentinels is not None:
+            pools += [sentinel.connection_pool for sentinel in self._sentinels.sentinels]
+        for pool in pools:
+            for connection in (*pool._available_connections, *pool._in_use_connections):
+                _abandon(connection)
+
+
+def _options(address: RedisAddress, connect_timeout: float) -> dict[str, Any]:
+    return {
+        "db": address.db,
+        "username": address.username,
+        "password": address.password,
+        "protocol": 3,
+        "socket_timeout": None,
+        "socket_connect_timeout": connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+        # Managed services announce moves with these. They would also stop the pool from checking for leftover replies (ST-08).
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        **address.tls_options,
+    }
+
+
+def _abandon(connection: AbstractConnection) -> None:
+    """Closes a connection's socket where its loop can't do it any more.
+
+    asyncio closes sockets in a callback of the loop, and offers no way of doing so once the loop is closed. So the callback is
+    called here; on loops that have none (uvloop closes its sockets with the loop) there is nothing left to do.
+    """
+    writer: asyncio.StreamWriter | None = connection._writer
+    if writer is None:
+        return
+    transport: Any = writer.transport
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        transport.abort()
+    for layer in _layers(transport):
+        if getattr(layer, "_sock", None) is not None:
+            layer._call_connection_lost(None)
+    connection._close()  # type: ignore[no-untyped-call]
+
+
+def _layers(transport: Any) -> Iterable[Any]:
+    """The transport, and the one below it under TLS."""
+    yield transport
+    yield getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)

@@ -1,0 +1,146 @@
+"""The words of rate limiting, and the port between the middleware and whatever keeps the counts.
+
+A *quota* is a number of units in a window of time. A *policy* is one or several quotas that a rule of the user's set
+up. A *partition* is whose share of it a request uses (a hash: no address or user is readable in a key). A *permit* asks
+for units of one policy in one partition; a *decision* says, for each quota of it, whether there was room.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple, Protocol
+
+Strategy = Literal["sliding", "moving"]
+"""``"sliding"``: the sliding-window counter of ``limits``: two numbers a quota, and an approximation with a bound that
+``windows`` states. ``"moving"``: the exact log: never more than the limit in any window; one entry a unit."""
+
+OnStoreError = Literal["local", "open", "closed"]
+"""While the shared storage is down: count in this process, let everything pass, or refuse everything."""
+
+
+class LimitSubject(Protocol):
+    """What a rule may look at to find out whose quota a request uses."""
+
+    @property
+    def scope(self) -> Mapping[str, Any]:
+        """The ASGI scope of the request or the WebSocket handshake."""
+        ...
+
+    @property
+    def client_ip(self) -> str | None:
+        """The client's address after the walk through trusted proxies; None where there is none (a Unix socket)."""
+        ...
+
+    @property
+    def user_id(self) -> str | None:
+        """Who is signed in; None before validation and for anonymous requests."""
+        ...
+
+    @property
+    def session_key(self) -> str | None:
+        """A name of the session that is not its id (a hash, a handle); None without a session."""
+        ...
+
+
+class Quota(NamedTuple):
+    """So many units in so many seconds."""
+
+    name: str
+    """Unique among all quotas of a middleware; appears in headers, so it is safe inside a structured-field string."""
+    limit: int
+    window: int
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPolicy:
+    """The quotas of one rule, as the storages see them: nothing here depends on the request."""
+
+    name: str
+    quotas: tuple[Quota, ...]
+    strategy: Strategy = "sliding"
+    on_store_error: OnStoreError = "local"
+    shared: bool = True
+    """False: counted in each process alone, so that counting costs no I/O (see ``rules.FailureBudget``)."""
+    key: str = field(init=False)
+    """The policy's part of a storage key. It changes with the limits and the strategy, so that a count that was kept
+    under other ones is never read as one of these."""
+
+    def __post_init__(self) -> None:
+        shape = repr((self.strategy, [(quota.limit, quota.window) for quota in self.quotas]))
+        object.__setattr__(self, "key", f"{self.name}.{blake2b(shape.encode(), digest_size=4).hexdigest()}")
+
+
+class Permit(NamedTuple):
+    """The wish to use ``cost`` units of every quota of a policy, in one partition."""
+
+    policy: QuotaPolicy
+    partition: str
+    """Already hashed: see ``partitions.Partitions``."""
+    cost: int = 1
+    """At least 1 (RL-12)."""
+    consume: bool = True
+    """False: the units only have to be there; they are not used up."""
+
+
+class Decision(NamedTuple):
+    """What one quota says to one permit."""
+
+    quota: Quota
+    allowed: bool
+    """Whether this quota had room. The request may go on when all decisions of the call say so."""
+    remaining: int
+    """Units left after this call."""
+    reset_after: float
+    """Seconds. Allowed: how long ``remaining`` has to last. Refused: the earliest time at which the same permit fits,
+    if nobody else takes the room first."""
+    degraded: OnStoreError | None = None
+    """Which rule for outages made this decision; None when the storage itself did."""
+
+    @property
+    def name(self) -> str:
+        """The quota's name."""
+        return self.quota.name
+
+    @property
+    def limit(self) -> int:
+        """Units per window."""
+        return self.quota.limit
+
+    @property
+    def window(self) -> int:
+        """Seconds."""
+        return self.quota.window
+
+
+class RateLimiter(Protocol):
+    """Counts. Decisions come in the order of the permits and, inside one, of its policy's quotas.
+
+    All permits of one call that share a partition are one atomic step: either each of them had room and all are
+    counted, or none is. (Storages that can do so extend this to the whole call.)
+
+    Raises:
+        StoreUnavailable: the storage did not answer in time.
+        StoreError: the storage answered and refused.
+    """
+
+    async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
+        """Use the units of all permits, or of none."""
+        ...
+
+    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
+        """What ``acquire`` would say now; nothing is counted."""
+        ...
+
+    async def start(self) -> None:
+        """Get ready, on the running loop."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything that ``start`` took."""
+        ...
+
+
+def admitted(decisions: Sequence[Decision]) -> bool:
+    """Whether the request may go on: every quota had room."""
+    return all(decision.allowed for decision in decisions)

@@ -1,0 +1,127 @@
+"""What happens while the shared storage is away: each rule says so itself, and the decision is quick (RL-14).
+
+State: the moment until which the storage is left alone. After a failure everybody decides without it for a pause; then
+one caller asks again while the others go on without. A client that goes away in the middle of that leaves it to the next.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from asgi_session.clock import SYSTEM_CLOCK, Clock
+from asgi_session.exceptions import StoreError
+from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy, RateLimiter, admitted
+from asgi_session.ratelimit.memory import MemoryRateLimiter
+
+
+class FallbackRateLimiter:
+    """A ``RateLimiter`` over a shared one, which never raises for its outages.
+
+    Policies that are not shared are counted in this process from the start. The others are, while the storage is down,
+    counted in this process (``"local"``), waved through (``"open"``) or refused (``"closed"``), as each of them says. The
+    local count begins at zero with the outage: each process admits up to the limit, or its part of it where ``processes``
+    says how many there are.
+    """
+
+    def __init__(
+        self,
+        shared: RateLimiter,
+        local: MemoryRateLimiter,
+        *,
+        deadline: float = 0.09,
+        pause: float = 1.0,
+        processes: int = 1,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._shared = shared
+        self._local = local
+        self._deadline = deadline
+        """Seconds that the shared storage has for a decision."""
+        self._pause = pause
+        """Seconds for which it is left alone after it failed."""
+        self._processes = processes
+        self._clock = clock
+        self._away_until = 0.0
+        self._parts: dict[str, QuotaPolicy] = {}
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the shared storage failed when it was asked last."""
+        return self._away_until > 0
+
+    async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
+        """Use the units of all permits, or of none.
+
+        Where a policy that this process counts for itself has no room, the shared storage is not asked: the decisions are
+        then those of the process's own policies alone, and the refusal has cost no I/O.
+        """
+        shared = [permit for permit in permits if permit.policy.shared]
+        own = [permit for permit in permits if not permit.policy.shared]
+        if not own:
+            return await self._ask(shared)
+        preview = self._local.decide(own, consume=not shared)
+        if not shared or not admitted(preview):
+            return preview
+        verdicts = await self._ask(shared)
+        return _in_order(permits, verdicts, self._local.decide(own, consume=admitted(verdicts)))
+
+    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
+        """What ``acquire`` would say now; nothing is counted."""
+        return await self.acquire([permit._replace(consume=False) for permit in permits])
+
+    async def start(self) -> None:
+        """Get both ready."""
+        await self._shared.start()
+        await self._local.start()
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await self._shared.stop()
+        await self._local.stop()
+
+    async def _ask(self, permits: Sequence[Permit]) -> list[Decision]:
+        now = self._clock.monotonic()
+        if now < self._away_until:
+            return self._without_storage(permits)
+        if self._away_until:  # this caller tries for all: until it knows more, the others go on without
+            self._away_until = now + self._pause
+        try:
+            async with asyncio.timeout(self._deadline):
+                decisions = await self._shared.acquire(permits)
+        except (StoreError, TimeoutError):
+            self._away_until = self._clock.monotonic() + self._pause
+            return self._without_storage(permits)
+        self._away_until = 0.0
+        return decisions
+
+    def _without_storage(self, permits: Sequence[Permit]) -> list[Decision]:
+        closed = any(permit.policy.on_store_error == "closed" for permit in permits)
+        counted = [self._part(permit) for permit in permits if permit.policy.on_store_error == "local"]
+        local = iter(self._local.decide(counted, consume=not closed))
+        decisions: list[Decision] = []
+        for permit in permits:
+            for quota in permit.policy.quotas:
+                match permit.policy.on_store_error:
+                    case "local":
+                        decisions.append(next(local)._replace(degraded="local"))
+                    case "open":
+                        decisions.append(Decision(quota, True, quota.limit, 0.0, "open"))
+                    case "closed":
+                        decisions.append(Decision(quota, False, 0, self._pause, "closed"))
+        return decisions
+
+    def _part(self, permit: Permit) -> Permit:
+        """The same wish to this process's part of the quotas."""
+        if self._processes == 1:
+            return permit
+        part = self._parts.get(permit.policy.key)
+        if part is None:
+            quotas = [quota._replace(limit=max(1, quota.limit // self._processes)) for quota in permit.policy.quotas]
+            part = self._parts[permit.policy.key] = replace(permit.policy, quotas=tuple(quotas))
+        return permit._replace(policy=part)
+
+
+def _in_order(permits: Sequence[Permit], shared: list[Decision], own: list[Decision]) -> list[Decision]:
+    """The decisions of both, in the order of the permits and their quotas."""
+    sources = {True: iter(shared), False: iter(own)}
+    return [next(sources[permit.policy.shared]) for permit in permits for _ in permit.policy.quotas]

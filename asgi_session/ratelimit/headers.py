@@ -1,0 +1,90 @@
+"""What the client is told: the RateLimit fields of the IETF draft, Retry-After, and the body of a refusal.
+
+draft-ietf-httpapi-ratelimit-headers-11: both fields are Lists of Strings with parameters (RFC 9651). ``q`` and ``w`` never
+change for a quota, so they are rendered once. No field names the partition: ``pk`` is left out (RL-04).
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from math import ceil
+from typing import NamedTuple
+
+from asgi_session.ratelimit.base import Decision, Quota
+
+Headers = list[tuple[bytes, bytes]]
+
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+
+
+class Refusal(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def quota_headers(decisions: Sequence[Decision], *, legacy: bool = False) -> Headers:
+    """``RateLimit-Policy`` and ``RateLimit`` for decisions that were taken; nothing for those that an outage waved through.
+
+    Args:
+        decisions: in the order in which they should appear.
+        legacy: also send ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of the quota that is nearest to its end, as
+            drafts before the eighth had them.
+    """
+    counted = [decision for decision in decisions if decision.degraded != "open"]
+    if not counted:
+        return []
+    states = ", ".join([f'"{d.quota.name}";r={d.remaining};t={ceil(d.reset_after)}' for d in counted])
+    headers = [
+        (b"ratelimit-policy", _policies(tuple([decision.quota for decision in counted]))),
+        (b"ratelimit", states.encode("ascii")),
+    ]
+    if legacy:
+        tightest = min(counted, key=lambda decision: (decision.allowed, decision.remaining))
+        headers += [
+            (b"ratelimit-limit", b"%d" % tightest.quota.limit),
+            (b"ratelimit-remaining", b"%d" % tightest.remaining),
+            (b"ratelimit-reset", b"%d" % ceil(tightest.reset_after)),
+        ]
+    return headers
+
+
+def retry_after(decisions: Sequence[Decision]) -> int:
+    """Whole seconds until the same request can succeed: at least 1, and never before the ``t`` of a violated quota (RL-03)."""
+    return max([1, *(ceil(decision.reset_after) for decision in decisions if not decision.allowed)])
+
+
+def refusal(decisions: Sequence[Decision], *, legacy: bool = False) -> Refusal:
+    """The answer to a request that was not admitted: 429; or 503 where it is refused only because nobody can count."""
+    violated = [decision for decision in decisions if not decision.allowed]
+    closed = all(decision.degraded == "closed" for decision in violated)
+    status = 503 if closed else 429
+    body = _problem(status, tuple([decision.quota.name for decision in violated]))
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"retry-after", b"%d" % retry_after(decisions)),
+    ]
+    return Refusal(status, headers + ([] if closed else quota_headers(decisions, legacy=legacy)), body)
+
+
+@lru_cache(1024)
+def _policies(quotas: tuple[Quota, ...]) -> bytes:
+    return ", ".join(f'"{quota.name}";q={quota.limit};w={quota.window}' for quota in quotas).encode("ascii")
+
+
+@lru_cache(1024)
+def _problem(status: int, violated: tuple[str, ...]) -> bytes:
+    """RFC 9457, with the extension member of the draft's section 5."""
+    exceeded = status == 429
+    document = {
+        "type": QUOTA_EXCEEDED if exceeded else REDUCED_CAPACITY,
+        "title": "Too many requests: a quota is used up." if exceeded else "Requests can't be counted just now.",
+        "status": status,
+        "violated-policies": violated,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()

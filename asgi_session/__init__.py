@@ -1,0 +1,57 @@
+"""Server-side sessions, token verification and shared rate limits for any ASGI app.
+
+Read the package in a request's order: ``middleware`` → ``stages`` → ``transaction`` → ``stores``, ``tokens``, ``ratelimit``.
+"""
+
+from .csrf import CSRFPolicy
+from .exceptions import (
+    AsgiSessionError,
+    ConfigurationError,
+    KeysUnavailable,
+    Problem,
+    SessionClosed,
+    SessionConflict,
+    SessionError,
+    SessionGone,
+    SessionValueError,
+    StoreError,
+    StoreUnavailable,
+    TokenError,
+    TokenExpired,
+    TokenInvalid,
+)
+from .lifetimes import Lifetimes
+from .manager import SessionManager, StoredSession
+from .middleware import SessionMiddleware
+from .ratelimit.rules import FailureBudget, RateLimit
+from .session import Session
+from .stores.base import SessionStore
+from .tokens import JWTVerifier, VerifiedToken
+
+__all__ = [
+    "AsgiSessionError",
+    "CSRFPolicy",
+    "ConfigurationError",
+    "FailureBudget",
+    "JWTVerifier",
+    "KeysUnavailable",
+    "Lifetimes",
+    "Problem",
+    "RateLimit",
+    "Session",
+    "SessionClosed",
+    "SessionConflict",
+    "SessionError",
+    "SessionGone",
+    "SessionManager",
+    "SessionMiddleware",
+    "SessionStore",
+    "SessionValueError",
+    "StoreError",
+    "StoreUnavailable",
+    "StoredSession",
+    "TokenError",
+    "TokenExpired",
+    "TokenInvalid",
+    "VerifiedToken",
+]

@@ -2,7 +2,7 @@
 
 A breaker is *closed* while the dependency answers. After ``failures`` unanswered attempts in a row it is *open*: everything is
 refused at once. When its time is over it is *half-open*: exactly one caller, the probe, is let through. The probe's answer closes
-the breaker; its failure opens it again, for twice as long, up to ``longest``.
+the breaker; its failure opens it again, for half as long again, up to ``longest``.
 
 Only silence counts: a dependency that refuses something has answered.
 
@@ -20,6 +20,7 @@ from asgi_session.exceptions import Problem, StoreUnavailable
 
 State = Literal["closed", "open", "half-open"]
 
+_GROWTH = 1.5
 _JITTER = 0.2
 """Share of the waiting time that is left to chance, so that many processes do not probe a recovering server together."""
 
@@ -51,7 +52,7 @@ class CircuitBreaker:
         self,
         failures: int = 5,
         reset_after: float = 2.0,
-        longest: float = 10.0,
+        longest: float = 5.0,
         clock: Clock = SYSTEM_CLOCK,
         *,
         chance: Callable[[], float] = random.random,
@@ -134,7 +135,7 @@ class CircuitBreaker:
         """The dependency stayed silent."""
         self._in_a_row += 1
         if self._probing:
-            self._wait = min(self._wait * 2, self.longest)
+            self._wait = min(self._wait * _GROWTH, self.longest)
         elif self._barred_until is not None or self._in_a_row < self.failures:
             return  # an attempt that was under way when the breaker opened tells nothing new
         self._probing = False

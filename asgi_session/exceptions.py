@@ -5,6 +5,7 @@
     ├── SessionError                what a handler asked of its session can't be done
     │   ├── SessionValueError       a value isn't JSON, or the record would grow past its limit
     │   ├── SessionGone             the session ended while the handler worked with it
+    │   ├── SessionConflict         another request changed the session first, and the handler asked to be told
     │   └── SessionClosed           the response is already on its way: no cookie can be set any more
     ├── StoreError                  the store answered, and refused (a defect or a wrong set-up)
     │   └── StoreUnavailable        the store did not answer in time: says nothing about the session
@@ -70,6 +71,12 @@ class SessionGone(SessionError):
     """The session ended (logout, revocation, expiry) while the handler worked with it; nothing was saved."""
 
     code = "session_gone"
+
+
+class SessionConflict(SessionError):
+    """Another request changed the session first; nothing was saved. Raised only where it was asked for."""
+
+    code = "session_conflict"
 
 
 class SessionClosed(SessionError):

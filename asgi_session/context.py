@@ -1,0 +1,110 @@
+"""What the stages of one request find out: partly for each other, partly for handlers (``scope["asgi_session"]``)."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from .client_description import agent_family, coarse_network
+
+if TYPE_CHECKING:
+    from .cookies import CookieFormat
+    from .manager import SessionManager
+    from .ratelimit.base import Decision
+    from .session import Session
+    from .tokens.base import VerifiedToken
+
+CredentialKind = Literal["anonymous", "cookie", "bearer-session", "bearer-jwt"]
+
+
+class Verdict(NamedTuple):
+    """How the request's credential was judged."""
+
+    tier: Literal["quick", "full"]
+    """``"quick"``: without I/O. ``"full"``: the store or the issuer's keys were asked."""
+    cached: bool
+    """Whether an earlier judgement was still good."""
+    reason: str
+    """Stable and of few values: ``"valid"``, ``"anonymous"``, ``"unsigned"``, ``"absent"`` …"""
+
+
+NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
+
+
+class RequestContext:
+    """``scope["asgi_session"]``: what is known about the request besides its session and user. Read-only for handlers."""
+
+    __slots__ = ("claims", "client_ip", "credential", "manager", "rate_limits", "token", "verdict")
+
+    def __init__(self, manager: "SessionManager") -> None:
+        self.credential: CredentialKind = "anonymous"
+        """What the request presented and was accepted with."""
+        self.verdict = NOTHING_PRESENTED
+        self.token: VerifiedToken | None = None
+        """The verified bearer JWT."""
+        self.claims: Any = None
+        """The claims of the verified bearer JWT, read-only; None without one."""
+        self.client_ip: str | None = None
+        """The client's address behind trusted proxies; None where the server knows none (a Unix socket)."""
+        self.rate_limits: Sequence[Decision] = ()
+        """What each rate-limit rule that applies said."""
+        self.manager = manager
+        """The sessions outside this request: list, revoke …"""
+
+
+class Client(NamedTuple):
+    """Where a request comes from; what a session keeps of it when it is made."""
+
+    headers: Sequence[tuple[bytes, bytes]]
+    address: str | None
+
+    def metadata(self) -> Mapping[str, str]:
+        """Network and kind of browser, coarse on purpose (security row PR-01)."""
+        known = {}
+        if self.address is not None:
+            known["network"] = coarse_network(self.address)
+        agent = next((value for name, value in self.headers if name == b"user-agent"), None)
+        if agent is not None:
+            known["user_agent"] = agent_family(agent)
+        return known
+
+
+class Request:
+    """What the stages pass on. Lives as long as the request and is referenced by nothing that it references."""
+
+    __slots__ = ("cookie", "presented", "public", "scope", "session", "session_id")
+
+    session: "Session"
+    """What the handler will see. Set by the stage that decides who makes the request."""
+
+    def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
+        self.scope = scope
+        self.public = public
+        self.cookie: CookieFormat | None = None
+        """How the session cookie is spelled here; None where the client has no use for cookies (it presented a bearer)."""
+        self.presented: str | None = None
+        """The credential as it came, not judged yet."""
+        self.session_id: str | None = None
+        """The id in it, once its signature was found good."""
+
+    def client(self) -> Client:
+        """Where the request comes from."""
+        return Client(self.scope["headers"], self.public.client_ip)
+
+    # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
+
+    @property
+    def client_ip(self) -> str | None:
+        """The client's address behind trusted proxies."""
+        return self.public.client_ip
+
+    @property
+    def user_id(self) -> str | None:
+        """Who makes the request: issuer and subject of a token, or the user of the session. Known after validation."""
+        token = self.public.token
+        if token is not None:
+            return f"{token.issuer}\0{token.subject}"
+        return self.session.user_id
+
+    @property
+    def session_key(self) -> str | None:
+        """The handle of the session; None without one. Known after validation."""
+        return self.session.handle

@@ -1,0 +1,60 @@
+"""How long a session lives. All in seconds; pure arithmetic."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from .exceptions import Problem
+
+DAY = 24 * 3600.0
+LONGEST = 400 * DAY
+"""No lifetime is longer: browsers cap a cookie's Max-Age here (rfc6265bis §5.5), and no timeout may mean "for ever"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Idle timeout (since the last request) and absolute timeout (since the login or the creation); the earlier one ends it.
+
+    Presets of NIST SP 800-63B-4 §2.1.3, §2.2.3, §2.3.3: :meth:`aal1`, :meth:`aal2`, :meth:`aal3`.
+    """
+
+    idle: float = 14 * DAY
+    absolute: float = 30 * DAY
+    touch_share: float = 0.05
+    """A request slides the idle timeout only when this share of it has passed since the last slide, so that reads stay reads."""
+
+    @classmethod
+    def aal1(cls) -> Self:
+        """30 days, no shorter idle timeout asked for."""
+        return cls(idle=30 * DAY, absolute=30 * DAY)
+
+    @classmethod
+    def aal2(cls) -> Self:
+        """24 hours, 1 hour idle."""
+        return cls(idle=3600.0, absolute=DAY)
+
+    @classmethod
+    def aal3(cls) -> Self:
+        """12 hours, 15 minutes idle."""
+        return cls(idle=900.0, absolute=12 * 3600.0)
+
+    @property
+    def touch_after(self) -> float:
+        """Seconds after the last slide at which the next request slides again."""
+        return max(0.0, min(self.idle, self.absolute)) * self.touch_share
+
+    def limited_to(self, lifetime: float) -> Self:
+        """The same policy for one session that may live ``lifetime`` seconds at most, idle or not (remember-me, step-up)."""
+        return replace(self, idle=lifetime, absolute=lifetime)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with these lifetimes."""
+        found = []
+        for field, value in (("idle_timeout", self.idle), ("absolute_timeout", self.absolute)):
+            if not value <= LONGEST:  # NaN too
+                found.append(Problem(field, f"{value!r} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
+        return found
+
+
+def deadline(last_seen_at: float, idle_timeout: float, expires_at: float) -> float:
+    """When a session ends, seconds since the epoch, if no request comes any more."""
+    return min(last_seen_at + idle_timeout, expires_at)

@@ -1,0 +1,231 @@
+"""``SessionManager``: sessions outside requests, for jobs, tests and operators' tools.
+
+It goes through the same store steps as the middleware, and knows the same three outcomes: a session, ``None`` (absent, expired,
+revoked), or ``StoreUnavailable``. A session is named by its handle (which may be shown and logged) or by its credential.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from . import codec
+from .exceptions import ConfigurationError, SessionConflict, SessionError
+from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
+from .record import Changes, Conflict, Draft, Record
+from .settings import SecretKeys, SessionSettings
+from .stores.base import Maintenance, SessionStore, StoreHealth, StoreStats, UserSessions
+from .transaction import SessionEngine
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it was when it was asked for. Times are seconds since the epoch."""
+
+    handle: str
+    user_id: str | None
+    created_at: float
+    last_seen_at: float
+    expires_at: float
+    """When it ends if no request comes any more."""
+    revoked_at: float | None
+    version: int
+    metadata: Mapping[str, str]
+    data: Mapping[str, Any] = field(repr=False)
+    credential: str | None = field(default=None, repr=False)
+    """What a client presents (cookie or bearer): a secret. Only ``create`` knows it."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it was live then."""
+        return self.revoked_at is None
+
+
+class SessionManager:
+    """Create, find, change and end sessions.
+
+    ``store`` and ``secret_key`` as for ``SessionMiddleware``; give both the same ``SessionStore`` object where they live in one
+    process. Use it as ``async with SessionManager(...) as manager``, or call ``initialize`` and ``shutdown``.
+    """
+
+    def __init__(
+        self,
+        secret_key: SecretKeys,
+        *,
+        store: SessionStore | str | None = None,
+        idle_timeout: float | None = None,
+        absolute_timeout: float | None = None,
+    ) -> None:
+        settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
+        self._problems = settings.problems()
+        self._engine = settings.engine()
+
+    @classmethod
+    def of_engine(cls, engine: SessionEngine) -> "SessionManager":
+        """The manager of a middleware's own sessions."""
+        manager = cls.__new__(cls)
+        manager._problems, manager._engine = [], engine
+        return manager
+
+    async def initialize(self) -> None:
+        """Check the configuration and connect.
+
+        Raises:
+            ConfigurationError: every mistake at once.
+            StoreUnavailable: the store can't be reached now; the manager works as soon as it can.
+        """
+        if self._problems:
+            raise ConfigurationError(self._problems)
+        await self._engine.store.start()
+
+    async def shutdown(self) -> None:
+        """Finish what is under way and close the store. Idempotent."""
+        await self._engine.drain()
+        await self._engine.store.stop()
+
+    async def __aenter__(self) -> "SessionManager":
+        await self.initialize()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shutdown()
+
+    # -- one session ----------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, user_id: str | None = None, data: Mapping[str, Any] | None = None, *, lifetime: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> StoredSession:  # fmt: skip
+        """A new session, in one round trip; its ``credential`` is what the client must be given.
+
+        Raises:
+            SessionValueError: a value can't be stored.
+            StoreUnavailable: it may or may not exist; nobody knows its credential.
+        """
+        encoded = {key: codec.encode(key, value) for key, value in (data or {}).items()}
+        codec.check_size(encoded)
+        lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
+        bucket = random_bucket() if user_id is None else user_bucket(user_id, self._engine.store.namespace)
+        session_id = new_session_id(bucket)
+        draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, encoded, MappingProxyType(dict(metadata or {})))
+        record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft))
+        return _stored(record, self._engine.signer.sign(session_id))
+
+    async def get(self, session: str) -> StoredSession | None:
+        """The session, without sliding its idle timeout; None where it is absent, expired or revoked."""
+        key = self._key(session)
+        record = await self._engine.store.load(key) if key is not None else None
+        return _stored(record) if record is not None else None
+
+    async def validate(self, credential: str) -> StoredSession | None:
+        """What a request with this credential would get; slides the idle timeout as a request does. None: refuse it.
+
+        A credential that we did not sign costs no round trip.
+        """
+        session_id = self._engine.signer.unsign(credential)
+        if session_id is None:
+            return None
+        record = await self._engine.store.load(store_key(session_id), touch_after=self._engine.lifetimes.touch_after)
+        return _stored(record) if record is not None else None
+
+    async def update(
+        self, session: str, values: Mapping[str, Any], *, remove: Iterable[str] = (), if_version: int | None = None
+    ) -> StoredSession | None:
+        """Set and remove single keys and leave all others; user and creation time can't be changed. None where it has ended.
+
+        Raises:
+            SessionConflict: it no longer has ``if_version``; nothing was changed.
+            SessionValueError: a value can't be stored.
+        """
+        encoded = {key: codec.encode(key, value) for key, value in values.items()}
+        codec.check_size(encoded)
+        return await self._commit(session, Changes(set=encoded, remove=frozenset(remove), if_version=if_version))
+
+    async def extend(self, session: str, lifetime: float) -> StoredSession | None:
+        """Let the session live ``lifetime`` seconds from now, idle or not. Zero or less ends it now. None where it has ended."""
+        if lifetime <= 0:
+            await self.destroy(session)
+            return None
+        return await self._commit(session, Changes(idle_timeout=lifetime, lifetime=lifetime))
+
+    async def destroy(self, session: str) -> bool:
+        """End it and forget it. Idempotent; whether there was one."""
+        key = self._key(session)
+        return key is not None and await self._engine.finish(self._engine.store.destroy(key))
+
+    async def revoke(self, session: str) -> bool:
+        """End it, and keep it listed as revoked for a day. Idempotent; whether there was a live one."""
+        key = self._key(session)
+        return key is not None and await self._engine.finish(self._user_sessions().revoke(key))
+
+    # -- many -----------------------------------------------------------------------------------------------------------
+
+    async def list_for_user(self, user_id: str) -> Sequence[StoredSession]:
+        """The user's sessions, newest first: live ones, and those revoked within the last day."""
+        return [_stored(record) for record in await self._user_sessions().list_for_user(user_id)]
+
+    async def revoke_user(self, user_id: str, *, keep: str | None = None) -> None:
+        """End all sessions of the user that exist now, but ``keep``. One step, however many there are."""
+        kept = self._key(keep) if keep is not None else None
+        await self._engine.finish(self._user_sessions().revoke_user(user_id, keep=kept))
+
+    async def revoke_all(self) -> None:
+        """End every session that exists now."""
+        await self._engine.finish(self._user_sessions().revoke_all())
+
+    # -- the store ------------------------------------------------------------------------------------------------------
+
+    async def stats(self) -> StoreStats:
+        """How much the store holds. For operators: may walk the whole store."""
+        return await self._maintenance().stats()
+
+    async def health(self) -> StoreHealth:
+        """How the store does; never raises."""
+        return await self._maintenance().health()
+
+    async def cleanup(self) -> int:
+        """Remove what has expired and is still there; how much went."""
+        return await self._maintenance().cleanup()
+
+    def _key(self, session: str) -> StoreKey | None:
+        key = parse_handle(session)
+        if key is not None:
+            return key
+        session_id = self._engine.signer.unsign(session)
+        return store_key(session_id) if session_id is not None else None
+
+    async def _commit(self, session: str, changes: Changes) -> StoredSession | None:
+        key = self._key(session)
+        if key is None:
+            return None
+        record = await self._engine.finish(self._engine.store.commit(key, changes))
+        if isinstance(record, Conflict):
+            raise SessionConflict("The session has another version by now; nothing was changed. Get it again and decide.")
+        return _stored(record) if record is not None else None
+
+    def _user_sessions(self) -> UserSessions:
+        store = self._engine.store
+        if not isinstance(store, UserSessions):
+            raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
+        return store
+
+    def _maintenance(self) -> Maintenance:
+        store = self._engine.store
+        if not isinstance(store, Maintenance):
+            raise SessionError(f"{type(store).__name__} can't be asked how it does. Use another store.")
+        return store
+
+
+def _stored(record: Record, credential: str | None = None) -> StoredSession:
+    return StoredSession(
+        handle=record.key.handle,
+        user_id=record.user_id,
+        created_at=record.created_at,
+        last_seen_at=record.last_seen_at,
+        expires_at=record.deadline,
+        revoked_at=record.revoked_at,
+        version=record.version,
+        metadata=record.metadata,
+        data={key: codec.decode(value) for key, value in record.data.items()},
+        credential=credential,
+    )

@@ -1,0 +1,120 @@
+"""``SessionMiddleware``: the whole package behind Starlette's own constructor.
+
+Read ``__call__`` for what happens to a request, ``stages/`` for each step of it, ``lifespan.py`` for start and stop.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from .context import Request, RequestContext
+from .cookies import SameSite
+from .csrf import CSRFPolicy
+from .lifespan import Lifespan
+from .manager import SessionManager
+from .ratelimit.rules import FailureBudget, RateLimit
+from .settings import SecretKeys, SessionSettings
+from .stages.base import Receive, Send
+from .stages.commit import Commit
+from .stages.full import OnStoreError
+from .stores.base import SessionStore
+from .tokens.base import TokenVerifier
+from .wiring import wire
+
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+
+
+class SessionMiddleware:
+    """Server-side sessions, bearer tokens and rate limits for any ASGI app.
+
+    Starlette's arguments keep their names, order and meaning; ``docs/configuration.md`` explains all of them. The constructor
+    opens nothing: the lifespan does, or the first request where the server sends none.
+
+    Raises:
+        ConfigurationError: from ``initialize``, with every mistake at once.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        secret_key: SecretKeys,
+        session_cookie: str | None = None,
+        max_age: int | None = 14 * 24 * 60 * 60,
+        path: str = "/",
+        same_site: SameSite = "lax",
+        https_only: bool | None = None,
+        domain: str | None = None,
+        partitioned: bool = False,
+        *,
+        store: SessionStore | str | None = None,
+        idle_timeout: float | None = None,
+        absolute_timeout: float | None = None,
+        bearer: TokenVerifier | Sequence[TokenVerifier] = (),
+        rate_limits: Sequence[RateLimit] = (),
+        failed_credentials: FailureBudget | None = FailureBudget("300/minute"),  # noqa: B008  # a frozen value
+        csrf: CSRFPolicy = CSRFPolicy(),  # noqa: B008  # a frozen value
+        trusted_proxies: Sequence[str] = (),
+        on_store_error: OnStoreError = "reject",
+    ) -> None:
+        self.app = app
+        settings = SessionSettings(
+            secret_key,
+            session_cookie=session_cookie,
+            max_age=max_age,
+            path=path,
+            same_site=same_site,
+            https_only=https_only,
+            domain=domain,
+            partitioned=partitioned,
+            store=store,
+            idle_timeout=idle_timeout,
+            absolute_timeout=absolute_timeout,
+        )
+        wired = wire(
+            settings,
+            bearer=bearer,
+            rate_limits=rate_limits,
+            failed_credentials=failed_credentials,
+            csrf=csrf,
+            trusted_proxies=trusted_proxies,
+            on_store_error=on_store_error,
+        )
+        self._engine = wired.engine
+        self._stages = wired.stages
+        self._lifespan = Lifespan(wired.parts, wired.problems)
+        self.manager = SessionManager.of_engine(wired.engine)
+        """The same sessions outside requests; also ``scope["asgi_session"].manager``."""
+
+    async def initialize(self) -> None:
+        """Check the configuration and open what the sessions need; the lifespan does this by itself.
+
+        Raises:
+            ConfigurationError: every mistake at once, each with what to do.
+        """
+        await self._lifespan.start()
+
+    async def shutdown(self) -> None:
+        """Let what is under way finish and close everything; leaves no task behind. The lifespan does this by itself."""
+        await self._lifespan.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, from top to bottom."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            return await self._lifespan.run(self.app, scope, receive, send)
+        if kind not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        if not self._lifespan.is_started():
+            await self._lifespan.start()
+
+        request = Request(scope, RequestContext(self.manager))
+        for stage in self._stages:
+            rejection = await stage(request)
+            if rejection is not None:
+                return await rejection.send(scope, receive, send)
+
+        scope["session"] = request.session
+        scope["asgi_session"] = request.public
+        commit = Commit(self._engine, request, receive, send)
+        await self.app(scope, receive, commit)
+        return await commit.finish()

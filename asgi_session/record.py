@@ -1,0 +1,84 @@
+"""What stores keep, and what they are asked to change. Values only: nothing here does I/O or can be altered by a handler."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from .ids import StoreKey
+from .lifetimes import deadline
+
+SCHEMA = 1
+"""Version of the stored form. A record of another one is treated as absent, so that old and new workers can run side by side."""
+
+EMPTY: Mapping[str, bytes] = MappingProxyType({})
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A session as the store holds it. Times are seconds since the epoch, on the store's clock."""
+
+    key: StoreKey
+    user_id: str | None
+    created_at: float
+    last_seen_at: float
+    """When a request last slid the idle timeout (not every request does: ``Lifetimes.touch_share``)."""
+    idle_timeout: float
+    expires_at: float
+    """The absolute end, whatever happens."""
+    version: int
+    """Grows by one with each commit."""
+    issued: int
+    """Place in the bucket's order of creations and revocations; a session issued at or before an epoch is revoked by it."""
+    authenticated_at: float | None = None
+    revoked_at: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
+    """What is known about where the session was made: ``address``, ``user_agent``, ``provider_session``."""
+    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    """The handler's values, each encoded on its own (``codec.py``), so that a commit changes single keys."""
+    slid_from: float | None = None
+    """Where the load that returned this record slid its idle timeout: the ``last_seen_at`` before."""
+
+    @property
+    def deadline(self) -> float:
+        """When the session ends if nobody asks for it any more."""
+        return deadline(self.last_seen_at, self.idle_timeout, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A session that is about to be created."""
+
+    user_id: str | None
+    idle_timeout: float
+    absolute_timeout: float
+    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one request changed: single keys, so that concurrent requests that change different ones all survive."""
+
+    set: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    remove: frozenset[str] = frozenset()
+    clear: bool = False
+    """Drop every key first, also those that another request added meanwhile."""
+    idle_timeout: float | None = None
+    """A new idle timeout, seconds (``extend``)."""
+    lifetime: float | None = None
+    """A new absolute timeout, seconds from now (``extend``)."""
+    if_version: int | None = None
+    """Refuse unless the record still has this version (a conflict where the handler asked to be told)."""
+
+    def __bool__(self) -> bool:
+        return bool(self.set or self.remove or self.clear or self.idle_timeout is not None or self.lifetime is not None)
+
+
+class Conflict:
+    """A commit was refused because another one came first; returned, not raised, by ``SessionStore.commit``."""
+
+    __slots__ = ()
+
+
+CONFLICT = Conflict()

@@ -1,0 +1,238 @@
+"""``scope["session"]``: a real dictionary, so that everything that takes one takes it.
+
+It knows what a handler did to it, and passes the verbs (login, logout …) to its transaction. It holds nothing of the store.
+"""
+
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from .transaction import Transaction
+
+
+class Session(dict[str, Any]):
+    """The session of one request.
+
+    Change it like any dictionary, also deep inside its values: what changed is found by comparing with what was loaded, and
+    each top-level key is saved on its own, so that concurrent requests which change different keys all survive.
+    """
+
+    __slots__ = ("_transaction", "accessed", "cleared", "modified")
+
+    accessed: bool
+    """A handler looked at it: the response depends on the cookie (``Vary: Cookie``)."""
+    modified: bool
+    """A key was assigned or removed (changes deep inside a value are found without it)."""
+    cleared: bool
+    """It was emptied as a whole."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.accessed = False
+        self.modified = False
+        self.cleared = False
+        self._transaction: Transaction | None = None
+
+    # -- what is known about it -----------------------------------------------------------------------------------------
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the store has no record of it (yet)."""
+        return self._transaction is None or self._transaction.record is None
+
+    @property
+    def user_id(self) -> str | None:
+        """Who logged in; None while anonymous."""
+        return self._transaction.record.user_id if self._transaction and self._transaction.record else None
+
+    @property
+    def handle(self) -> str | None:
+        """Its public name, for lists of sessions and logs: not the id, and no way to it. None while new."""
+        return self._transaction.record.key.handle if self._transaction and self._transaction.record else None
+
+    @property
+    def credential(self) -> str | None:
+        """What a client without cookies sends as ``Authorization: Bearer …``: a secret, for the response of a login only."""
+        return self._transaction.credential if self._transaction and self._transaction.record else None
+
+    @property
+    def created_at(self) -> float | None:
+        """When it was created, seconds since the epoch. None while new."""
+        return self._transaction.record.created_at if self._transaction and self._transaction.record else None
+
+    @property
+    def last_seen_at(self) -> float | None:
+        """When a request last slid its idle timeout (at most once per share of it). None while new."""
+        return self._transaction.record.last_seen_at if self._transaction and self._transaction.record else None
+
+    @property
+    def expires_at(self) -> float | None:
+        """When it ends if no request comes any more, seconds since the epoch. None while new."""
+        return self._transaction.record.deadline if self._transaction and self._transaction.record else None
+
+    # -- verbs ----------------------------------------------------------------------------------------------------------
+
+    async def login(self, user_id: str, *, keep: Iterable[str] = (), lifetime: float | None = None) -> None:
+        """Bind the session to ``user_id`` under a new id; the old id is dead when this returns.
+
+        What an anonymous visitor (or another user) left in the session is dropped, except the keys named in ``keep``: it may
+        have been planted there (login CSRF). A user who logs in again keeps everything. ``lifetime`` (seconds) overrides both
+        timeouts for this session.
+
+        Raises:
+            StoreUnavailable: nothing has changed, or (reply lost) the old session has ended; nobody is logged in.
+            SessionClosed: the response has started.
+        """
+        await self.transaction.login(self, user_id, keep=keep, lifetime=lifetime)
+
+    async def logout(self) -> None:
+        """End the session on every worker, and withdraw its cookie. Idempotent; the handler may start a new one by filling it.
+
+        Raises:
+            StoreUnavailable: the session may still be alive; the cookie is left, so that the user can try again.
+        """
+        await self.transaction.logout(self)
+
+    def regenerate_id(self) -> None:
+        """Give the session a new id with the response, at a change of privilege; the old id is dead before its first byte."""
+        self.transaction.regenerate_id(self)
+
+    async def revoke_others(self) -> None:
+        """End all other sessions of the user who is logged in.
+
+        Raises:
+            SessionError: nobody is logged in, or the store can't find a user's sessions.
+            StoreUnavailable: they may still be alive.
+        """
+        await self.transaction.revoke_others()
+
+    async def save(self, *, if_unchanged: bool = False) -> None:
+        """Save now rather than when the response starts. With ``if_unchanged``, only if no other request saved meanwhile.
+
+        Raises:
+            SessionGone: it ended meanwhile; nothing was saved.
+            SessionConflict: another request saved first, and ``if_unchanged`` was asked for.
+            SessionClosed: it is new, and the response has started.
+            SessionValueError: a value can't be stored.
+            StoreUnavailable: the store did not answer; it may or may not have been saved.
+        """
+        await self.transaction.save(self, if_unchanged=if_unchanged)
+
+    @property
+    def transaction(self) -> "Transaction":
+        """The work behind it; for the middleware."""
+        if self._transaction is None:
+            raise TypeError("This Session was made by hand. Use the one in scope['session'], or SessionManager.")
+        return self._transaction
+
+    # -- a dictionary that notices ----------------------------------------------------------------------------------------
+
+    def mark_accessed(self) -> None:
+        """Say that the response depends on the session."""
+        self.accessed = True
+
+    def mark_modified(self) -> None:
+        """Say that a key may have changed."""
+        self.accessed = True
+        self.modified = True
+
+    def __getitem__(self, key: str) -> Any:
+        self.accessed = True
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: D102
+        self.accessed = True
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.accessed = True
+        return super().__contains__(key)
+
+    def __len__(self) -> int:
+        self.accessed = True
+        return super().__len__()
+
+    def __iter__(self) -> Iterator[str]:
+        self.accessed = True
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[str]:
+        self.accessed = True
+        return super().__reversed__()
+
+    def __eq__(self, other: object) -> bool:
+        self.accessed = True
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self.accessed = True
+        return super().__ne__(other)
+
+    __hash__ = None  # a dictionary has none
+
+    def __repr__(self) -> str:
+        self.accessed = True
+        return super().__repr__()
+
+    def __or__(self, other: Any, /) -> Any:
+        self.accessed = True
+        return super().__or__(other)
+
+    def __ror__(self, other: Any, /) -> Any:
+        self.accessed = True
+        return super().__ror__(other)
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]  # noqa: D102
+        self.accessed = True
+        return super().keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # noqa: D102
+        self.accessed = True
+        return super().values()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # noqa: D102
+        self.accessed = True
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary with the same values."""
+        self.accessed = True
+        return dict(super().items())
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.mark_modified()
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self.mark_modified()
+        super().__delitem__(key)
+
+    def clear(self) -> None:
+        """Drop every key, also those that another request adds meanwhile; a session left empty has ended."""
+        self.mark_modified()
+        self.cleared = True
+        super().clear()
+
+    def pop(self, key: str, *args: Any) -> Any:  # noqa: D102
+        if super().__contains__(key):
+            self.mark_modified()
+        return super().pop(key, *args)
+
+    def popitem(self) -> tuple[str, Any]:  # noqa: D102
+        item = super().popitem()
+        self.mark_modified()
+        return item
+
+    def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: D102
+        self.accessed = True
+        if not super().__contains__(key):
+            self.mark_modified()
+        return super().setdefault(key, default)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
+        self.mark_modified()
+        super().update(*args, **kwargs)
+
+    def __ior__(self, other: Any, /) -> Self:  # type: ignore[override]
+        self.mark_modified()
+        return super().__ior__(other)

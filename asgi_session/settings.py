@@ -1,0 +1,83 @@
+"""From constructor arguments to the parts that they mean; every mistake is collected, none is raised here."""
+
+import hmac
+from collections.abc import Sequence
+
+from starlette.datastructures import Secret
+
+from .cookies import CookiePolicy, SameSite
+from .exceptions import Problem
+from .ids import CredentialSigner
+from .lifetimes import DAY, Lifetimes
+from .stores.base import SessionStore
+from .stores.memory import MemoryStore
+from .stores.urls import store_from_url
+from .transaction import SessionEngine
+
+SecretKeys = str | Secret | Sequence[str | Secret]
+
+STRONG_SECRET = 32
+"""Characters below which a secret is called weak: in a warning at start, and refused by the production preset."""
+
+
+class SessionSettings:
+    """What both the middleware and the manager are made of."""
+
+    def __init__(
+        self,
+        secret_key: SecretKeys,
+        *,
+        session_cookie: str | None = None,
+        max_age: int | None = int(14 * DAY),
+        path: str = "/",
+        same_site: SameSite = "lax",
+        https_only: bool | None = None,
+        domain: str | None = None,
+        partitioned: bool = False,
+        store: SessionStore | str | None = None,
+        idle_timeout: float | None = None,
+        absolute_timeout: float | None = None,
+    ) -> None:
+        listed = [secret_key] if isinstance(secret_key, str | Secret) else list(secret_key)
+        self.secrets = [str(secret) for secret in listed]
+        self.cookies = CookiePolicy(
+            name=session_cookie,
+            max_age=max_age,
+            path=path,
+            same_site=same_site,
+            https_only=https_only,
+            domain=domain,
+            partitioned=partitioned,
+        )
+        default_idle = float(max_age) if max_age is not None else 14 * DAY
+        self.lifetimes = Lifetimes(
+            idle=default_idle if idle_timeout is None else float(idle_timeout),
+            absolute=30 * DAY if absolute_timeout is None else float(absolute_timeout),
+        )
+        made = store_from_url(store) if isinstance(store, str) else store
+        self.store_problem = made if isinstance(made, Problem) else None
+        self.store: SessionStore = MemoryStore() if made is None or isinstance(made, Problem) else made
+        self.store_is_default = store is None
+
+    def problems(self) -> list[Problem]:
+        """Every mistake in these arguments."""
+        found = []
+        if not self.secrets or not all(self.secrets):
+            fix = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            found.append(Problem("secret_key", "is empty.", fix))
+        found += self.cookies.problems()
+        found += self.lifetimes.problems()
+        if self.store_problem is not None:
+            found.append(self.store_problem)
+        else:
+            found += self.store.problems()
+        return found
+
+    def engine(self) -> SessionEngine:
+        """The parts, wired."""
+        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies)
+
+    def derived_key(self, label: str) -> bytes:
+        """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""
+        secret = self.secrets[0] if self.secrets else ""
+        return hmac.digest(secret.encode("utf-8", "surrogatepass"), f"asgi_session.{label}".encode(), "sha256")

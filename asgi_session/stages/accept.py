@@ -1,0 +1,37 @@
+"""What the validating stages conclude: who makes the request, and with which session."""
+
+from ..context import Request, Verdict
+from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
+from ..record import Record
+from ..tokens.base import VerifiedToken
+from ..transaction import SessionEngine, Transaction
+
+NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
+
+
+def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, detached: bool = False) -> None:
+    """Nobody known. ``detached``: the store can't be asked, so nothing of this request may be saved or change the cookie."""
+    presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
+    request.public.credential = "anonymous"
+    request.public.verdict = verdict
+    request.session = Transaction.begin(engine, None, presented, request.client().metadata, detached=detached)
+    request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+
+
+def session(request: Request, engine: SessionEngine, record: Record, verdict: Verdict) -> None:
+    """A live session, of a user or of a visitor."""
+    request.public.verdict = verdict
+    request.session = Transaction.begin(engine, record, request.presented, request.client().metadata)
+    if record.user_id is not None:
+        request.scope["user"], request.scope["auth"] = Principal(record.user_id), LOGGED_IN
+    else:
+        request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+
+
+def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verdict: Verdict) -> None:
+    """A verified JWT. Its session is empty and stays so."""
+    public = request.public
+    public.verdict, public.token, public.claims = verdict, verified, verified.claims
+    request.session = Transaction.begin(engine)
+    request.session.transaction.close(NO_SESSION)
+    request.scope["user"], request.scope["auth"] = of_token(verified)

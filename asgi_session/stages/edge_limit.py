@@ -1,0 +1,69 @@
+"""Is this client over its quota, or over its budget of failed credentials? Only the connection is known; nothing was spent on it.
+
+The budget keeps a memory of its own of clients that have failed at all, so that everybody else pays nothing for it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from ..context import Request
+from ..ratelimit.base import Decision, RateLimiter, admitted
+from ..ratelimit.headers import refusal
+from ..ratelimit.partitions import Partitions
+from ..ratelimit.rules import FailureBudget, RateLimit
+from .base import Rejection
+
+REMEMBERED_FAILURES = 10_000
+"""Clients that failed lately; with more of them, those that failed longest ago are forgotten."""
+
+
+class EdgeLimit:
+    """Rules keyed by the connection, and the budget."""
+
+    def __init__(
+        self, limiter: RateLimiter, partitions: Partitions, rules: Sequence[RateLimit], budget: FailureBudget | None
+    ) -> None:
+        self._limiter = limiter
+        self._partitions = partitions
+        self._rules = tuple(rule for rule in rules if rule.stage == "edge")
+        self._budget = budget
+        self._failed: OrderedDict[str, None] = OrderedDict()
+
+    async def __call__(self, request: Request) -> Rejection | None:
+        """See the module."""
+        permits = self._partitions.permits(self._rules, request) if self._rules else []
+        if self._failed and self._budget is not None and request.presented is not None:
+            partition = self._partitions.of_address(request.client_ip)
+            if partition in self._failed:
+                permits.insert(0, self._budget.test(partition))
+        if not permits:
+            return None
+        decisions = await self._limiter.acquire(permits)
+        budgeted = self._budget is not None and permits[0].policy is self._budget.policy
+        request.public.rate_limits = decisions[len(permits[0].policy.quotas) :] if budgeted else decisions
+        if admitted(decisions):
+            return None
+        return too_many(decisions)
+
+    async def charge(self, request: Request) -> None:
+        """A credential of this client turned out bad."""
+        if self._budget is None:
+            return
+        partition = self._partitions.of_address(request.client_ip)
+        self._failed[partition] = None
+        self._failed.move_to_end(partition)
+        if len(self._failed) > REMEMBERED_FAILURES:
+            self._failed.popitem(last=False)
+        await self._limiter.acquire([self._budget.charge(partition)])
+
+
+def too_many(decisions: Sequence[Decision]) -> Rejection:
+    """429 with what the client may do when; 503 where it is refused only because nobody can count."""
+    answer = refusal(decisions)
+    title = "Too Many Requests" if answer.status == 429 else "Service Unavailable"
+    code = "quota_exceeded" if answer.status == 429 else "unavailable"
+    headers = [header for header in answer.headers if header[0] in _OWN_HEADERS]
+    return Rejection(answer.status, title, code, headers=headers, body=answer.body)
+
+
+_OWN_HEADERS: frozenset[bytes] = frozenset({b"retry-after", b"ratelimit", b"ratelimit-policy"})

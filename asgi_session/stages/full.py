@@ -1,0 +1,80 @@
+"""Do the store and the issuer's keys still agree? The only stage before the application that does I/O for the credential.
+
+Absent, invalid and unavailable stay three answers: a cookie whose session is gone makes the request anonymous, a bearer whose
+session is gone or whose token is bad is told so (401), and where nobody can tell the answer is 503 and the cookie stays (rule 1).
+"""
+
+import logging
+from typing import Literal
+
+from .. import challenges
+from ..context import Request, Verdict
+from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
+from ..ids import store_key
+from ..tokens.issuers import Issuers
+from ..transaction import SessionEngine
+from . import accept
+from .base import Rejection, bearer_refused, unavailable
+from .edge_limit import EdgeLimit
+from .quick import UNKNOWN_SESSION
+
+log = logging.getLogger("asgi_session.store")
+
+OnStoreError = Literal["reject", "anonymous"]
+
+_VALID = Verdict("full", False, "valid")
+_ABSENT = Verdict("full", False, "absent")
+_UNAVAILABLE = Verdict("full", False, "unavailable")
+_EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))
+_BAD_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token is not valid."))
+
+
+class Full:
+    """Loads the session, or verifies the token."""
+
+    def __init__(self, engine: SessionEngine, issuers: Issuers | None, edge: EdgeLimit, on_store_error: OnStoreError) -> None:
+        self._engine = engine
+        self._issuers = issuers
+        self._edge = edge
+        self._on_store_error = on_store_error
+
+    async def __call__(self, request: Request) -> Rejection | None:
+        """See the module."""
+        if request.session_id is not None:
+            return await self._session(request, request.session_id)
+        if request.public.credential == "bearer-jwt" and request.public.token is None:
+            return await self._token(request)
+        return None
+
+    async def _session(self, request: Request, session_id: str) -> Rejection | None:
+        try:
+            record = await self._engine.store.load(store_key(session_id), touch_after=self._engine.lifetimes.touch_after)
+        except StoreError as error:
+            return self._store_failed(request, error)
+        if record is not None:
+            accept.session(request, self._engine, record, _VALID)
+            return None
+        if request.public.credential == "bearer-session":
+            return UNKNOWN_SESSION
+        accept.anonymous(request, self._engine, _ABSENT)
+        return None
+
+    def _store_failed(self, request: Request, error: StoreError) -> Rejection | None:
+        log.warning("a session could not be loaded: %s", error)
+        if self._on_store_error == "anonymous" and request.public.credential == "cookie":
+            accept.anonymous(request, self._engine, _UNAVAILABLE, detached=True)
+            return None
+        return unavailable("The session store", error.retry_after if isinstance(error, StoreUnavailable) else 1.0)
+
+    async def _token(self, request: Request) -> Rejection | None:
+        if self._issuers is None or request.presented is None:
+            return _BAD_TOKEN
+        try:
+            verified = await self._issuers.verify(request.presented)
+        except TokenInvalid as error:
+            await self._edge.charge(request)
+            return _EXPIRED_TOKEN if isinstance(error, TokenExpired) else _BAD_TOKEN
+        except KeysUnavailable as error:
+            return unavailable("The issuer of the token", error.retry_after)
+        accept.token(request, self._engine, verified, _VALID)
+        return None

@@ -1,0 +1,30 @@
+"""Is there quota for this user, session or token? Asked once it is known who makes the request."""
+
+from collections.abc import Sequence
+
+from ..context import Request
+from ..ratelimit.base import RateLimiter, admitted
+from ..ratelimit.partitions import Partitions
+from ..ratelimit.rules import RateLimit
+from .base import Rejection
+from .edge_limit import too_many
+
+
+class IdentityLimit:
+    """Rules keyed by user, session, or the application's own function."""
+
+    def __init__(self, limiter: RateLimiter, partitions: Partitions, rules: Sequence[RateLimit]) -> None:
+        self._limiter = limiter
+        self._partitions = partitions
+        self._rules = tuple(rule for rule in rules if rule.stage == "identity")
+
+    async def __call__(self, request: Request) -> Rejection | None:
+        """See the module."""
+        if not self._rules:
+            return None
+        permits = self._partitions.permits(self._rules, request)
+        if not permits:
+            return None
+        decisions = await self._limiter.acquire(permits)
+        request.public.rate_limits = [*request.public.rate_limits, *decisions]
+        return None if admitted(decisions) else too_many(decisions)

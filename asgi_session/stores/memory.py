@@ -1,0 +1,240 @@
+"""Sessions in this process: for development, tests and single-process services. Bounded; forgets everything at exit.
+
+All state belongs to the event loop's thread, and each method runs without an await between reading and writing: that is its
+atomic step. Records are immutable and their values are bytes, so nothing that a handler changes can reach another request.
+
+When ``max_sessions`` are held, expired sessions go first, then the anonymous one that was used least recently, then the
+logged-in one: a flood of visitors can't sign users out.
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..exceptions import Problem, StoreError
+from ..ids import StoreKey
+from ..record import CONFLICT, Changes, Conflict, Draft, Record
+from .base import StoreHealth, StoreStats
+
+REVOKED_IS_LISTED = 24 * 3600.0
+"""Seconds for which a revoked session is still listed (security row PR-02)."""
+
+
+class MemoryStore:
+    """A :class:`~asgi_session.stores.base.SessionStore` in a dictionary."""
+
+    def __init__(self, *, max_sessions: int = 100_000, namespace: str = "asgi_session", clock: Clock = SYSTEM_CLOCK) -> None:
+        self.namespace = namespace
+        self._max_sessions = max_sessions
+        self._clock = clock
+        self._anonymous: OrderedDict[StoreKey, Record] = OrderedDict()
+        self._users: OrderedDict[StoreKey, Record] = OrderedDict()
+        self._of_user: dict[str, set[StoreKey]] = {}
+        self._user_epochs: dict[str, int] = {}
+        self._epoch = 0
+        self._issued = 0
+        self._deadlines: list[tuple[float, StoreKey]] = []
+
+    def problems(self) -> list[Problem]:
+        """A bound below 1 can't hold a session."""
+        if self._max_sessions < 1:
+            return [Problem("store.max_sessions", f"{self._max_sessions} is too small.", "Use a number of at least 1.")]
+        return []
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Nothing to close; the sessions stay, as an application may be started again in the same process."""
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        """See :meth:`SessionStore.create`."""
+        if replaces is not None:
+            self._forget(replaces)
+        if key in self._anonymous or key in self._users:
+            raise StoreError("A new session id is taken already: the random source of this machine repeats itself.")
+        now = self._clock.now()
+        record = Record(
+            key=key,
+            user_id=draft.user_id,
+            created_at=now,
+            last_seen_at=now,
+            idle_timeout=draft.idle_timeout,
+            expires_at=now + draft.absolute_timeout,
+            version=1,
+            issued=self._next_issue(),
+            authenticated_at=now if draft.user_id is not None else None,
+            metadata=draft.metadata,
+            data=dict(draft.data),
+        )
+        if record.deadline > now:  # a timeout of zero or less: the session has ended before it began
+            self._keep(record)
+            self._evict()
+        return record
+
+    async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
+        """See :meth:`SessionStore.load`."""
+        record = self._live(key)
+        if record is None:
+            return None
+        self._shelf(record).move_to_end(key)
+        now = self._clock.now()
+        if touch_after is None or now - record.last_seen_at < touch_after:
+            return record
+        self._keep(replace(record, last_seen_at=now))
+        return replace(record, last_seen_at=now, slid_from=record.last_seen_at)
+
+    async def commit(self, key: StoreKey, changes: Changes) -> Record | Conflict | None:
+        """See :meth:`SessionStore.commit`."""
+        record = self._live(key)
+        if record is None:
+            return None
+        if changes.if_version is not None and changes.if_version != record.version:
+            return CONFLICT
+        changed = self._changed(record, changes)
+        self._keep(changed)
+        return changed
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
+        """See :meth:`SessionStore.regenerate`."""
+        record = self._live(old)
+        if record is None:
+            return None
+        self._forget(old)
+        moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
+        self._keep(moved)
+        return moved
+
+    async def destroy(self, key: StoreKey) -> bool:
+        """See :meth:`SessionStore.destroy`."""
+        was_live = self._live(key) is not None
+        self._forget(key)
+        return was_live
+
+    async def list_for_user(self, user_id: str) -> Sequence[Record]:
+        """See :meth:`UserSessions.list_for_user`."""
+        now = self._clock.now()
+        found = [self._as_listed(self._users[key]) for key in self._of_user.get(user_id, ())]
+        live = [
+            record
+            for record in found
+            if record.deadline > now and (record.revoked_at is None or now < record.revoked_at + REVOKED_IS_LISTED)
+        ]
+        return sorted(live, key=lambda record: record.issued, reverse=True)
+
+    async def revoke(self, key: StoreKey) -> bool:
+        """See :meth:`UserSessions.revoke`."""
+        record = self._live(key)
+        if record is None:
+            return False
+        now = self._clock.now()
+        self._keep(replace(record, revoked_at=now, data={}, expires_at=min(record.expires_at, now + REVOKED_IS_LISTED)))
+        return True
+
+    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
+        """See :meth:`UserSessions.revoke_user`."""
+        kept = self._live(keep) if keep is not None else None
+        self._user_epochs[user_id] = self._next_issue()
+        if kept is not None:
+            self._keep(replace(kept, issued=self._next_issue()))
+
+    async def revoke_all(self) -> None:
+        """See :meth:`UserSessions.revoke_all`."""
+        self._epoch = self._next_issue()
+
+    async def health(self) -> StoreHealth:
+        """Always healthy: it lives and dies with the process."""
+        return StoreHealth("healthy", 0.0)
+
+    async def stats(self) -> StoreStats:
+        """How many sessions are held (expired ones that nobody asked for since are counted until they are cleaned up)."""
+        return StoreStats(sessions=len(self._anonymous) + len(self._users))
+
+    async def cleanup(self) -> int:
+        """See :meth:`Maintenance.cleanup`."""
+        return self._drop_expired(self._clock.now())
+
+    # -- one step each, no await inside ------------------------------------------------------------------------------
+
+    def _next_issue(self) -> int:
+        # microseconds, so that an epoch also tells when it began; never twice the same, also when the clock steps back
+        self._issued = max(int(self._clock.now() * 1_000_000), self._issued + 1)
+        return self._issued
+
+    def _shelf(self, record: Record) -> OrderedDict[StoreKey, Record]:
+        return self._anonymous if record.user_id is None else self._users
+
+    def _live(self, key: StoreKey) -> Record | None:
+        record = self._users.get(key) or self._anonymous.get(key)
+        if record is None or record.revoked_at is not None or record.issued <= self._epoch_of(record):
+            return None
+        if record.deadline <= self._clock.now():
+            self._forget(key)
+            return None
+        return record
+
+    def _epoch_of(self, record: Record) -> int:
+        mine = self._user_epochs.get(record.user_id, 0) if record.user_id is not None else 0
+        return max(mine, self._epoch)
+
+    def _as_listed(self, record: Record) -> Record:
+        epoch = self._epoch_of(record)
+        if record.revoked_at is None and record.issued <= epoch:
+            return replace(record, revoked_at=epoch / 1_000_000, data={})
+        return record
+
+    def _changed(self, record: Record, changes: Changes) -> Record:
+        now = self._clock.now()
+        data = {} if changes.clear else dict(record.data)
+        for gone in changes.remove:
+            data.pop(gone, None)
+        data.update(changes.set)
+        return replace(
+            record,
+            data=data,
+            version=record.version + 1,
+            last_seen_at=max(now, record.last_seen_at),
+            idle_timeout=record.idle_timeout if changes.idle_timeout is None else changes.idle_timeout,
+            expires_at=record.expires_at if changes.lifetime is None else now + changes.lifetime,
+        )
+
+    def _keep(self, record: Record) -> None:
+        key = record.key
+        shelf = self._shelf(record)
+        shelf[key] = record
+        shelf.move_to_end(key)
+        if record.user_id is not None:
+            self._of_user.setdefault(record.user_id, set()).add(key)
+        heapq.heappush(self._deadlines, (record.deadline, key))
+        if len(self._deadlines) > 2 * (len(self._anonymous) + len(self._users)) + 64:
+            self._deadlines = [(r.deadline, k) for shelf in (self._anonymous, self._users) for k, r in shelf.items()]
+            heapq.heapify(self._deadlines)
+
+    def _forget(self, key: StoreKey) -> None:
+        self._anonymous.pop(key, None)
+        record = self._users.pop(key, None)
+        if record is not None and record.user_id is not None:
+            keys = self._of_user[record.user_id]
+            keys.discard(key)
+            if not keys:
+                del self._of_user[record.user_id]
+                self._user_epochs.pop(record.user_id, None)  # nothing is left that it could revoke
+
+    def _drop_expired(self, now: float) -> int:
+        dropped = 0
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, key = heapq.heappop(self._deadlines)
+            record = self._users.get(key) or self._anonymous.get(key)
+            if record is not None and record.deadline <= now:  # it may have been touched since
+                self._forget(key)
+                dropped += 1
+        return dropped
+
+    def _evict(self) -> None:
+        if len(self._anonymous) + len(self._users) > self._max_sessions:
+            self._drop_expired(self._clock.now())
+        while len(self._anonymous) + len(self._users) > self._max_sessions:
+            shelf = self._anonymous or self._users
+            self._forget(next(iter(shelf)))

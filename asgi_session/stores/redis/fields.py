@@ -1,0 +1,63 @@
+"""A record as the fields of a Redis hash, and back."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from ...ids import StoreKey
+from ...record import Changes, Record
+
+_VALUE = b"d:"
+
+
+def milliseconds(seconds: float) -> int:
+    """Redis counts in whole milliseconds; rounded up, so that a lifetime above zero never becomes "at once"."""
+    return -int(-seconds * 1000 // 1)
+
+
+def record_of(key: StoreKey, flat: Sequence[bytes], *, last_seen: bytes | None = None) -> Record:
+    """The record in a flat list of fields and values; ``last_seen`` (ms) where the session was touched after they were read."""
+    data: dict[str, bytes] = {}
+    meta: dict[bytes, bytes] = {}
+    for field, value in zip(flat[::2], flat[1::2], strict=True):
+        if field[:2] == _VALUE:
+            data[field[2:].decode("utf-8", "surrogatepass")] = value
+        else:
+            meta[field] = value
+    user = meta.get(b"u")
+    metadata = meta.get(b"m")
+    return Record(
+        key=key,
+        user_id=user.decode("utf-8", "surrogatepass") if user is not None else None,
+        created_at=int(meta[b"c"]) / 1000,
+        last_seen_at=int(last_seen or meta[b"l"]) / 1000,
+        idle_timeout=int(meta[b"i"]) / 1000,
+        expires_at=int(meta[b"x"]) / 1000,
+        version=int(meta[b"g"]),
+        issued=int(meta[b"n"]),
+        authenticated_at=int(meta[b"a"]) / 1000 if b"a" in meta else None,
+        revoked_at=int(meta[b"r"]) / 1000 if b"r" in meta else None,
+        metadata=MappingProxyType(json.loads(metadata)) if metadata else MappingProxyType({}),
+        data=MappingProxyType(data),
+        slid_from=int(meta[b"l"]) / 1000 if last_seen is not None else None,
+    )
+
+
+def value_arguments(data: Mapping[str, bytes]) -> Iterable[Any]:
+    """Field and value of each of the handler's keys."""
+    for name, value in data.items():
+        yield _VALUE + name.encode("utf-8", "surrogatepass")
+        yield value
+
+
+def change_arguments(changes: Changes) -> list[Any]:
+    """``changes`` as ``apply`` in ``lua/session.lua`` reads them."""
+    return [
+        int(changes.clear),
+        "" if changes.idle_timeout is None else milliseconds(changes.idle_timeout),
+        "" if changes.lifetime is None else milliseconds(changes.lifetime),
+        len(changes.set),
+        *value_arguments(changes.set),
+        *(_VALUE + name.encode("utf-8", "surrogatepass") for name in changes.remove),
+    ]

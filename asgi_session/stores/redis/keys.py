@@ -1,0 +1,32 @@
+"""The names of the store's keys. What each holds stands at the top of ``lua/session.lua``."""
+
+from ...ids import StoreKey
+
+
+class Keys:
+    """Key names in one namespace. The braces are the hash tag: one bucket, one Redis Cluster slot."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def session(self, key: StoreKey) -> str:
+        """Hash of one session."""
+        return f"{self._namespace}:{{{key.bucket}}}:s:{key.digest}"
+
+    def bucket(self, bucket: str) -> str:
+        """Hash with the bucket's order of issue and its epochs."""
+        return f"{self._namespace}:{{{bucket}}}:b"
+
+    def index(self, bucket: str, tag: str) -> str:
+        """Sorted set of one user's sessions."""
+        return f"{self._namespace}:{{{bucket}}}:u:{tag}"
+
+    @property
+    def all_sessions(self) -> str:
+        """Pattern of every session's key."""
+        return f"{self._namespace}:{{*}}:s:*"
+
+    @property
+    def all_indexes(self) -> str:
+        """Pattern of every user index's key."""
+        return f"{self._namespace}:{{*}}:u:*"

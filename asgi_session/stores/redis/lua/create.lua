@@ -1,0 +1,32 @@
+-- KEYS: session, its bucket, its user's index (any name where anonymous) [, the session that it replaces, that one's bucket]
+-- ARGV: digest, replaced digest, user id, user tag ('' both: anonymous), idle timeout ms, absolute timeout ms, metadata,
+--       then field and value …
+-- Returns the time (ms) and the issue number.
+local us = now_us()
+local now = ms(us)
+if KEYS[4] then
+  forget(KEYS[4], KEYS[5], ARGV[2], us)
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return redis.error_reply('EXISTS the new session id is taken')
+end
+local idle = tonumber(ARGV[5])
+local absolute = tonumber(ARGV[6])
+if math.min(idle, absolute) <= 0 then
+  return {text(now), text(us)} -- it ended before it began: nothing is kept
+end
+local number = issue(KEYS[2], us, absolute)
+redis.call('HSET', KEYS[1], 'v', SCHEMA, 'c', text(now), 'l', text(now), 'i', text(idle), 'x', text(now + absolute),
+  'n', text(number), 'g', '1')
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[1], 'm', ARGV[7])
+end
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'u', ARGV[3], 't', ARGV[4], 'a', text(now))
+  list(KEYS[3], ARGV[1], number, absolute)
+end
+for pair = 8, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])
+end
+redis.call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
+return {text(now), text(number)}

@@ -1,0 +1,15 @@
+-- KEYS: session, its bucket. ARGV: slide the idle timeout if it was slid last this many ms ago ('' never)
+-- Returns false (ended), or the fields, and the new "last seen" where it was slid.
+local us = now_us()
+local now = ms(us)
+local found, flat = live(KEYS[1], KEYS[2], us)
+if not found then
+  return false
+end
+if ARGV[1] == '' or now - found.l < tonumber(ARGV[1]) then
+  return {flat}
+end
+found.l = text(now)
+redis.call('HSET', KEYS[1], 'l', found.l)
+slide(KEYS[1], found, now)
+return {flat, found.l}

@@ -1,0 +1,6 @@
+-- KEYS: a bucket. Ends every session of it that was issued until now.
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 0 -- no session was ever issued here, or all are over
+end
+redis.call('HSET', KEYS[1], 'e', text(issue(KEYS[1], now_us(), 0)))
+return 1

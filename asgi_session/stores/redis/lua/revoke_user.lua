@@ -1,0 +1,20 @@
+-- KEYS: the user's bucket [, a session of it that stays]. ARGV: user tag
+local us = now_us()
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 0 -- no session was ever issued here, or all are over
+end
+local kept = KEYS[2] and live(KEYS[2], KEYS[1], us)
+redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], text(issue(KEYS[1], us, 0)))
+if kept and kept.t == ARGV[1] then
+  redis.call('HSET', KEYS[2], 'n', text(issue(KEYS[1], us, 0)))
+end
+if redis.call('HLEN', KEYS[1]) > 256 then -- epochs older than the longest life here revoke nothing any more
+  local oldest = us - 1000 * (tonumber(redis.call('HGET', KEYS[1], 'k') or 0) + 86400000)
+  local all = redis.call('HGETALL', KEYS[1])
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 2) == 'e:' and tonumber(all[at + 1]) < oldest then
+      redis.call('HDEL', KEYS[1], all[at])
+    end
+  end
+end
+return 1

@@ -1,0 +1,154 @@
+-- What every script of the store shares; put in front of each of them.
+--
+-- Keys of one bucket share the hash tag {bucket}, so all of them live in one slot:
+--   ns:{b}:s:<digest>     hash    a session. Fields: v schema, u user id, t user tag, c created, l last seen, i idle timeout,
+--                                 x absolute end, a authenticated, r revoked (all in ms), n issued, g version, m metadata,
+--                                 and d:<key> for each value
+--   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
+--                                 k longest absolute timeout (ms) of its sessions
+--   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
+-- An issue number is the server's time in microseconds, never given twice in a bucket and never smaller than the one before, so
+-- "issued at or before the epoch" is exact even when the server's clock steps back. Every key has a TTL; the bucket outlives
+-- every session of it.
+--
+-- Whether a session is live is decided from declared keys alone (the session and its bucket). While a Cluster moves the slot, a
+-- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
+-- and an absent epoch would bring a revoked session back. Only the index, which decides nothing, is reached by a computed name.
+
+local SCHEMA = '1'
+
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local function ms(us)
+  return math.floor(us / 1000)
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function index_of(bucket, tag)
+  return string.sub(bucket, 1, -2) .. 'u:' .. tag
+end
+
+-- A TTL that only ever grows; nothing where the key is absent.
+local function outlive(key, left)
+  if redis.call('PTTL', key) < left then
+    redis.call('PEXPIRE', key, text(left))
+  end
+end
+
+-- The bucket must know the longest life in it: its own TTL and the age at which an epoch is forgotten follow from it.
+local function lengthen(bucket, left)
+  if (tonumber(redis.call('HGET', bucket, 'k') or 0)) < left then
+    redis.call('HSET', bucket, 'k', text(left))
+  end
+  outlive(bucket, left + 60000)
+end
+
+local function issue(bucket, us, left)
+  local number = math.max(us, (tonumber(redis.call('HGET', bucket, 'i') or 0)) + 1)
+  redis.call('HSET', bucket, 'i', text(number))
+  lengthen(bucket, left)
+  return number
+end
+
+local function epoch(bucket, tag)
+  local epochs = redis.call('HMGET', bucket, 'e', 'e:' .. (tag or ''))
+  return math.max(tonumber(epochs[1] or 0), tonumber(epochs[2] or 0))
+end
+
+local function fields(session)
+  local flat = redis.call('HGETALL', session)
+  local found = {}
+  for at = 1, #flat, 2 do
+    found[flat[at]] = flat[at + 1]
+  end
+  return found, flat
+end
+
+local function deadline(found)
+  return math.min(found.l + found.i, tonumber(found.x))
+end
+
+-- The session's fields, or nil where it is absent, of another schema, revoked or expired: the one place that decides.
+local function live(session, bucket, us)
+  local found, flat = fields(session)
+  if found.v ~= SCHEMA or found.r then
+    return nil
+  end
+  if ms(us) >= deadline(found) or tonumber(found.n) <= epoch(bucket, found.t) then
+    return nil
+  end
+  return found, flat
+end
+
+-- Gives the session the TTL that its times mean. A TTL of zero or less removes it.
+local function slide(session, found, now)
+  local left = deadline(found) - now
+  if left <= 0 then
+    redis.call('DEL', session)
+  else
+    redis.call('PEXPIRE', session, text(left))
+  end
+end
+
+-- Ends a session; returns whether it was live.
+local function forget(session, bucket, digest, us)
+  local found = live(session, bucket, us)
+  local tag = redis.call('HGET', session, 't')
+  if tag then
+    redis.call('ZREM', index_of(bucket, tag), digest)
+  end
+  redis.call('DEL', session)
+  return found ~= nil
+end
+
+-- Lists a session in its user's index, and looks at the two oldest entries, so that the index can't keep growing.
+local function list(index, digest, number, left)
+  local prefix = string.match(index, '^(.*:)u:') .. 's:'
+  for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+    if redis.call('EXISTS', prefix .. oldest) == 0 then
+      redis.call('ZREM', index, oldest)
+    end
+  end
+  redis.call('ZADD', index, text(number), digest)
+  outlive(index, left)
+end
+
+-- Applies the changes that start at ARGV[at]: clear, idle timeout, lifetime, number of values, field and value …, fields to
+-- remove. `found` holds the times of the session.
+local function apply(session, bucket, found, at, now)
+  if ARGV[at] == '1' then
+    for _, field in ipairs(redis.call('HKEYS', session)) do
+      if string.sub(field, 1, 2) == 'd:' then
+        redis.call('HDEL', session, field)
+      end
+    end
+  end
+  if ARGV[at + 1] ~= '' then
+    found.i = ARGV[at + 1]
+  end
+  if ARGV[at + 2] ~= '' then
+    found.x = text(now + ARGV[at + 2])
+    lengthen(bucket, tonumber(ARGV[at + 2]))
+    if found.t then
+      outlive(index_of(bucket, found.t), tonumber(ARGV[at + 2]))
+    end
+  end
+  found.l = text(math.max(now, tonumber(found.l)))
+  local first = at + 4
+  local last = first + 2 * ARGV[at + 3]
+  for pair = first, last - 1, 2 do
+    redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
+  end
+  for gone = last, #ARGV do
+    redis.call('HDEL', session, ARGV[gone])
+  end
+  redis.call('HINCRBY', session, 'g', 1)
+  redis.call('HSET', session, 'l', found.l, 'i', found.i, 'x', found.x)
+  slide(session, found, now)
+end

@@ -1,0 +1,167 @@
+"""A session store in Redis: standalone, Sentinel or Cluster.
+
+Who changes what: every key is changed by the scripts in ``lua/`` alone, each of which is one atomic step on the server, with the
+server's clock. A crash between two steps leaves nothing half-done, with one exception that is chosen: at a login on a Cluster
+whose node of the anonymous session is not the node of the user, the old session ends in one step and the new one is made in a
+second. A crash in between signs nobody in and leaves no old id alive.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...exceptions import Problem
+from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
+from ...record import CONFLICT, Changes, Conflict, Draft, Record
+from ...redis.client import RedisClient
+from ..base import StoreHealth, StoreStats
+from . import scripts
+from .fields import change_arguments, milliseconds, record_of, value_arguments
+from .keys import Keys
+
+REVOKED_IS_LISTED = 24 * 3600.0
+"""Seconds for which a revoked session is still listed (security row PR-02)."""
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class RedisStore:
+    """A :class:`~asgi_session.stores.base.SessionStore` in Redis, with its two extra powers."""
+
+    def __init__(self, client: RedisClient, *, namespace: str = "asgi_session") -> None:
+        self.namespace = namespace
+        self.client = client
+        self._keys = Keys(namespace)
+
+    def problems(self) -> list[Problem]:
+        """A wrong URL or namespace."""
+        found = list(self.client.problems())
+        if not _NAMESPACE.fullmatch(self.namespace):
+            fix = "Use 1 to 64 letters, digits, '_', '.' or '-'."
+            found.append(Problem("store.namespace", f"{self.namespace[:80]!r} can't be part of a key.", fix))
+        return found
+
+    async def start(self) -> None:
+        """Connect. Raises StoreUnavailable where Redis can't be reached; commands connect later on their own."""
+        await self.client.open()
+
+    async def stop(self) -> None:
+        """Let what is under way finish, then close the connections."""
+        await self.client.close()
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        """See :meth:`SessionStore.create`."""
+        tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
+        names = [self._keys.session(key), self._keys.bucket(key.bucket), self._keys.index(key.bucket, tag)]
+        if replaces is not None:
+            if key.bucket == replaces.bucket or not self.client.is_cluster:
+                names += [self._keys.session(replaces), self._keys.bucket(replaces.bucket)]
+            else:
+                await self.destroy(replaces)
+        arguments = [
+            key.digest,
+            replaces.digest if replaces is not None else "",
+            draft.user_id.encode("utf-8", "surrogatepass") if draft.user_id is not None else "",
+            tag,
+            milliseconds(draft.idle_timeout),
+            milliseconds(draft.absolute_timeout),
+            json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
+            *value_arguments(draft.data),
+        ]
+        now, issued = await self.client.run(scripts.CREATE, names, arguments)
+        created_at = int(now) / 1000
+        return Record(
+            key=key,
+            user_id=draft.user_id,
+            created_at=created_at,
+            last_seen_at=created_at,
+            idle_timeout=milliseconds(draft.idle_timeout) / 1000,
+            expires_at=created_at + milliseconds(draft.absolute_timeout) / 1000,
+            version=1,
+            issued=int(issued),
+            authenticated_at=created_at if draft.user_id is not None else None,
+            metadata=draft.metadata,
+            data=draft.data,
+        )
+
+    async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
+        """See :meth:`SessionStore.load`."""
+        share = "" if touch_after is None else milliseconds(touch_after)
+        found = await self.client.run(scripts.LOAD, self._names(key), [share])
+        return record_of(key, found[0], last_seen=found[1] if len(found) > 1 else None) if found else None
+
+    async def commit(self, key: StoreKey, changes: Changes) -> Record | Conflict | None:
+        """See :meth:`SessionStore.commit`."""
+        version = "" if changes.if_version is None else changes.if_version
+        found = await self.client.run(scripts.COMMIT, self._names(key), [version, *change_arguments(changes)])
+        if found == 0:
+            return CONFLICT
+        return record_of(key, found) if found else None
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
+        """See :meth:`SessionStore.regenerate`."""
+        tag = user_tag(user_id, self.namespace) if user_id is not None else ""
+        names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
+        found = await self.client.run(scripts.REGENERATE, names, [old.digest, new.digest, *change_arguments(changes)])
+        return record_of(new, found) if found else None
+
+    async def destroy(self, key: StoreKey) -> bool:
+        """See :meth:`SessionStore.destroy`."""
+        return bool(await self.client.run(scripts.DESTROY, self._names(key), [key.digest]))
+
+    async def list_for_user(self, user_id: str) -> Sequence[Record]:
+        """See :meth:`UserSessions.list_for_user`."""
+        bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
+        names = [self._keys.bucket(bucket), self._keys.index(bucket, tag)]
+        now, epoch, rows = await self.client.run(scripts.LIST, names, [tag])
+        records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1]), int(epoch)) for row in rows]
+        oldest = int(now) / 1000 - REVOKED_IS_LISTED
+        return [record for record in records if record.revoked_at is None or record.revoked_at > oldest]
+
+    async def revoke(self, key: StoreKey) -> bool:
+        """See :meth:`UserSessions.revoke`."""
+        return bool(await self.client.run(scripts.REVOKE, self._names(key), [milliseconds(REVOKED_IS_LISTED)]))
+
+    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
+        """See :meth:`UserSessions.revoke_user`."""
+        bucket = user_bucket(user_id, self.namespace)
+        names = [self._keys.bucket(bucket)]
+        if keep is not None and keep.bucket == bucket:
+            names.append(self._keys.session(keep))
+        await self.client.run(scripts.REVOKE_USER, names, [user_tag(user_id, self.namespace)])
+
+    async def revoke_all(self) -> None:
+        """See :meth:`UserSessions.revoke_all`. One step per bucket: a crash in between has ended the sessions of some buckets."""
+        await asyncio.gather(
+            *(self.client.run(scripts.REVOKE_ALL, [self._keys.bucket(f"{number:03x}")], []) for number in range(BUCKETS))
+        )
+
+    async def health(self) -> StoreHealth:
+        """See :meth:`Maintenance.health`."""
+        health = await self.client.health()
+        return StoreHealth(health.state, health.latency, health.detail)
+
+    async def stats(self) -> StoreStats:
+        """Counts the sessions by walking the keyspace in small steps: for operators, never for a request."""
+        sessions = 0
+        async for _ in self.client.scan(self._keys.all_sessions):
+            sessions += 1
+        return StoreStats(sessions=sessions)
+
+    async def cleanup(self) -> int:
+        """Redis removes expired sessions by itself; this removes what still lists them. How many entries went."""
+        gone = 0
+        async for index in self.client.scan(self._keys.all_indexes):
+            gone += await self.client.run(scripts.PRUNE, [index], [])
+        return gone
+
+    def _names(self, key: StoreKey) -> list[str]:
+        return [self._keys.session(key), self._keys.bucket(key.bucket)]
+
+
+def _as_listed(record: Record, epoch: int) -> Record:
+    if record.revoked_at is None and record.issued <= epoch:
+        return replace(record, revoked_at=epoch / 1_000_000, data={})
+    return record

@@ -1,0 +1,353 @@
+"""One request's work on one session: what was loaded, what the handler did, and the store's step that follows from it.
+
+    record is None ── a new session ──► nothing, or create once it holds something
+    record         ── an existing one ─► nothing, commit of the changed keys, regenerate, or destroy
+
+A transaction belongs to one request. Its store steps are shielded: a client that goes away cancels the request, never a step
+half-way (design rule 11). Two tasks of one request may call it at once; a lock keeps their steps apart.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from . import codec
+from .cookies import CookiePolicy
+from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
+from .ids import CredentialSigner, new_session_id, random_bucket, store_key, user_bucket
+from .lifetimes import Lifetimes
+from .record import EMPTY, Changes, Conflict, Draft, Record
+from .session import Session
+from .stores.base import SessionStore, UserSessions
+
+T = TypeVar("T")
+Metadata = Mapping[str, str]
+
+
+def _no_metadata() -> Metadata:
+    return MappingProxyType({})
+
+
+class Outcome(Enum):
+    """What a commit did."""
+
+    UNCHANGED = "unchanged"
+    CREATED = "created"
+    SAVED = "saved"
+    REGENERATED = "regenerated"
+    DESTROYED = "destroyed"
+    REFUSED = "refused"
+    """The session had ended meanwhile; nothing was written, and no cookie may be sent."""
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEngine:
+    """What every transaction needs, wired once."""
+
+    store: SessionStore
+    signer: CredentialSigner
+    lifetimes: Lifetimes
+    cookies: CookiePolicy
+    steps: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Store steps under way; shutdown waits for them."""
+
+    async def finish(self, step: Coroutine[Any, Any, T]) -> T:
+        """Run ``step`` to its end even if the caller is cancelled meanwhile."""
+        task = asyncio.ensure_future(step)
+        self.steps.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the steps that are under way."""
+        if self.steps:
+            await asyncio.wait(self.steps)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.steps.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; whoever was cancelled does not want it
+
+
+class Transaction:
+    """See the module.
+
+    The session that the handler sees holds its transaction, never the other way round: a reference cycle
+    would leave each request to the garbage collector.
+    """
+
+    __slots__ = (
+        "_baseline",
+        "_closed",
+        "_ended",
+        "_engine",
+        "_lock",
+        "_metadata",
+        "_mutable",
+        "_next_id",
+        "announce",
+        "credential",
+        "outcome",
+        "record",
+        "withdraw",
+    )
+
+    def __init__(
+        self, engine: SessionEngine, record: Record | None, credential: str | None, metadata: Callable[[], Metadata]
+    ) -> None:
+        self._engine = engine
+        self.record = record
+        """What the store holds; None while the session is new or after it ended."""
+        self.credential = credential
+        """What the client presents for it."""
+        self.announce = False
+        """The client must be given the credential."""
+        self.withdraw = False
+        """The client's credential is dead by its own wish; tell it to forget it."""
+        self.outcome = Outcome.UNCHANGED
+        """What the last commit did."""
+        self._metadata = metadata
+        self._lock: asyncio.Lock | None = None
+        self._next_id: str | None = None
+        self._ended = False
+        self._closed: str | None = None
+        self._baseline: Mapping[str, bytes] = record.data if record is not None else EMPTY
+        self._mutable: list[str] = []
+
+    @classmethod
+    def begin(
+        cls,
+        engine: SessionEngine,
+        record: Record | None = None,
+        credential: str | None = None,
+        metadata: Callable[[], Metadata] = _no_metadata,
+        *,
+        detached: bool = False,
+    ) -> Session:
+        """A session for one request: with the values of ``record``, or new. A ``detached`` one saves nothing but a login."""
+        transaction = cls(engine, record, credential, metadata)
+        transaction._ended = detached
+        session = Session({key: codec.decode(value) for key, value in transaction._baseline.items()})
+        session._transaction = transaction
+        transaction._mutable = _mutable_keys(session)
+        return session
+
+    # -- what the handler asks for ------------------------------------------------------------------------------------
+
+    async def login(self, session: Session, user_id: str, *, keep: Iterable[str], lifetime: float | None) -> None:
+        """See :meth:`Session.login`."""
+        if not user_id:
+            raise SessionError("login() needs a user id that is a non-empty string. Use str(user.id).")
+        self._refuse_if_closed()
+        async with self._exclusive():
+            old = self.record
+            if old is not None and old.user_id == user_id:
+                keep = list(dict.keys(session))
+            values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
+            data = self._encoded(values)
+            lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
+            session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
+            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, self._metadata())
+            replaces = old.key if old is not None else None
+            record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
+            self._reset(session, values)
+            self._rebase(session, record, data)
+            self._announce(session_id)
+
+    async def logout(self, session: Session) -> None:
+        """See :meth:`Session.logout`."""
+        async with self._exclusive():
+            await self._destroy()
+            self._reset(session, {})
+
+    def regenerate_id(self, session: Session) -> None:
+        """See :meth:`Session.regenerate_id`."""
+        self._refuse_if_closed()
+        session.mark_accessed()
+        if self.record is not None and self._next_id is None:
+            self._next_id = new_session_id(self.record.key.bucket)
+
+    async def revoke_others(self) -> None:
+        """See :meth:`Session.revoke_others`."""
+        store, record = self._engine.store, self.record
+        if record is None or record.user_id is None:
+            raise SessionError("revoke_others() needs a user who is logged in. Call login() first.")
+        if not isinstance(store, UserSessions):
+            raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
+        await self._engine.finish(store.revoke_user(record.user_id, keep=record.key))
+
+    async def save(self, session: Session, *, if_unchanged: bool) -> None:
+        """See :meth:`Session.save`."""
+        outcome = await self.commit(session, if_unchanged=if_unchanged)
+        if outcome is Outcome.REFUSED:
+            raise SessionGone("The session ended while this request worked with it; nothing was saved.")
+        if outcome is Outcome.CONFLICT:
+            raise SessionConflict("Another request saved this session first; nothing was saved. Load it again and decide.")
+
+    # -- what the middleware asks for ---------------------------------------------------------------------------------
+
+    def close(self, why: str) -> None:
+        """From now on the client can't be told about a new id; ``why`` goes into the error of whoever tries."""
+        self._closed = why
+
+    def replace_data(self, session: Session, data: object) -> None:
+        """The handler put something else into ``scope["session"]``: a mapping is the new data, anything else clears them."""
+        session.mark_modified()
+        values = {str(key): value for key, value in data.items()} if isinstance(data, Mapping) else {}
+        dict.clear(session)
+        dict.update(session, values)
+        session.cleared = session.cleared or not values
+
+    def is_dirty(self, session: Session) -> bool:
+        """Whether a commit would do anything. CPU only."""
+        if self._next_id is not None:
+            return True
+        if session.modified:
+            return True
+        return any(codec.encode(key, dict.get(session, key)) != self._baseline[key] for key in self._mutable)
+
+    async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
+        """Save what changed, in one step of the store, and say what happened.
+
+        Raises:
+            SessionValueError, SessionClosed, StoreUnavailable, StoreError: as :meth:`Session.save`.
+        """
+        if not self.is_dirty(session):
+            return Outcome.UNCHANGED
+        async with self._exclusive():
+            self.outcome = await self._commit(session, if_unchanged)
+            return self.outcome
+
+    # -- steps ----------------------------------------------------------------------------------------------------------
+
+    async def _commit(self, session: Session, if_unchanged: bool) -> Outcome:
+        if self._ended:
+            return Outcome.REFUSED
+        if self.record is None:
+            return await self._create(session)
+        if self._is_emptied(session):
+            await self._destroy()
+            self._reset(session, {})
+            return Outcome.DESTROYED
+        data = self._encoded(dict(dict.items(session)))
+        changes = self._changes(session, data, if_unchanged)
+        if self._next_id is not None:
+            return await self._regenerate(session, self.record, self._next_id, changes, data)
+        if not changes:
+            self._rebase(session, self.record, data)  # assigned what it was already
+            session.modified = session.cleared = False
+            return Outcome.UNCHANGED
+        saved = await self._saving(session, self._engine.store.commit(self.record.key, changes))
+        if saved is None:
+            return self._refuse()
+        if isinstance(saved, Conflict):
+            session.modified = True
+            return Outcome.CONFLICT
+        self._rebase(session, saved, data)
+        return Outcome.SAVED
+
+    async def _regenerate(
+        self, session: Session, record: Record, session_id: str, changes: Changes, data: Mapping[str, bytes]
+    ) -> Outcome:
+        step = self._engine.store.regenerate(record.key, store_key(session_id), changes, user_id=record.user_id)
+        moved = await self._saving(session, step)
+        if moved is None:
+            return self._refuse()
+        self._rebase(session, moved, data)
+        self._announce(session_id)
+        return Outcome.REGENERATED
+
+    async def _create(self, session: Session) -> Outcome:
+        if not dict.__len__(session):
+            return Outcome.UNCHANGED
+        self._refuse_if_closed()
+        data = self._encoded(dict(dict.items(session)))
+        lifetimes = self._engine.lifetimes
+        session_id = new_session_id(random_bucket())
+        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, self._metadata())
+        record = await self._saving(session, self._engine.store.create(store_key(session_id), draft))
+        self._rebase(session, record, data)
+        self._announce(session_id)
+        return Outcome.CREATED
+
+    async def _saving(self, session: Session, step: Coroutine[Any, Any, T]) -> T:
+        """Run the step that saves what the session holds now; what another task assigns during it stays to be saved."""
+        cleared = session.cleared
+        session.modified = session.cleared = False
+        try:
+            return await self._engine.finish(step)
+        except BaseException:
+            session.modified, session.cleared = True, cleared
+            raise
+
+    async def _destroy(self) -> None:
+        if self.record is not None:
+            await self._engine.finish(self._engine.store.destroy(self.record.key))
+        if self.credential is not None:
+            self.withdraw = True
+        self.record, self.credential = None, None
+        self._next_id, self.announce = None, False
+
+    def _is_emptied(self, session: Session) -> bool:
+        if dict.__len__(session) or self.record is None:
+            return False
+        return session.cleared or (self.record.user_id is None and bool(self._baseline))
+
+    def _changes(self, session: Session, data: Mapping[str, bytes], if_unchanged: bool) -> Changes:
+        cleared = session.cleared
+        known: Mapping[str, bytes] = EMPTY if cleared else self._baseline
+        version = self.record.version if if_unchanged and self.record is not None else None
+        return Changes(
+            set={key: value for key, value in data.items() if known.get(key) != value},
+            remove=frozenset(key for key in known if key not in data),
+            clear=cleared,
+            if_version=version,
+        )
+
+    def _encoded(self, values: Mapping[str, Any]) -> dict[str, bytes]:
+        data = {key: codec.encode(key, value) for key, value in values.items()}
+        codec.check_size(data)
+        return data
+
+    def _rebase(self, session: Session, record: Record, data: Mapping[str, bytes]) -> None:
+        """From now on, changes are what differs from ``data``."""
+        self.record = record
+        self._baseline = data
+        self._mutable = [key for key in _mutable_keys(session) if key in data]
+
+    def _announce(self, session_id: str) -> None:
+        """The session goes by another id from now on, and the client must learn it."""
+        self.credential = self._engine.signer.sign(session_id)
+        self.announce, self.withdraw = True, False
+        self._ended, self._next_id = False, None
+
+    def _reset(self, session: Session, values: Mapping[str, Any]) -> None:
+        dict.clear(session)
+        dict.update(session, values)
+        session.accessed = True
+        session.modified = session.cleared = False
+        self._baseline, self._mutable = EMPTY, []
+
+    def _refuse(self) -> Outcome:
+        """The session ended meanwhile: nothing of this request may come back to life, and its cookie stays unsent."""
+        self.record, self.credential = None, None
+        self._ended, self._next_id = True, None
+        self.announce = self.withdraw = False
+        return Outcome.REFUSED
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed is not None:
+            raise SessionClosed(self._closed)
+
+    def _exclusive(self) -> asyncio.Lock:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
+
+def _mutable_keys(session: Session) -> list[str]:
+    return [key for key, value in dict.items(session) if not codec.is_immutable(value)]

@@ -1,0 +1,122 @@
+"""The composition root: the one module that knows which adapter serves which port."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .client_address import TrustedProxies
+from .csrf import CSRFPolicy
+from .exceptions import Problem
+from .lifespan import Part
+from .ratelimit.base import RateLimiter
+from .ratelimit.fallback import FallbackRateLimiter
+from .ratelimit.memory import MemoryRateLimiter
+from .ratelimit.partitions import Partitions
+from .ratelimit.redis import RedisRateLimiter
+from .ratelimit.rules import FailureBudget, RateLimit, problems_of
+from .settings import STRONG_SECRET, SessionSettings
+from .stages.base import Stage
+from .stages.csrf import CSRF
+from .stages.edge_limit import EdgeLimit
+from .stages.full import Full, OnStoreError
+from .stages.limit import IdentityLimit
+from .stages.quick import Quick
+from .stages.resolve import Resolve
+from .stores.base import SessionStore
+from .stores.redis import RedisStore
+from .tokens.base import TokenVerifier
+from .tokens.issuers import Issuers
+from .transaction import SessionEngine
+
+log = logging.getLogger("asgi_session")
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A middleware's insides."""
+
+    engine: SessionEngine
+    stages: tuple[Stage, ...]
+    parts: tuple[Part, ...]
+    problems: tuple[Problem, ...]
+
+
+def wire(
+    settings: SessionSettings,
+    *,
+    bearer: TokenVerifier | Sequence[TokenVerifier],
+    rate_limits: Sequence[RateLimit],
+    failed_credentials: FailureBudget | None,
+    csrf: CSRFPolicy,
+    trusted_proxies: Sequence[str],
+    on_store_error: OnStoreError,
+) -> Wired:
+    """Put the parts together; opens nothing, raises nothing."""
+    engine = settings.engine()
+    verifiers = tuple(bearer) if isinstance(bearer, Sequence) else (bearer,)
+    issuers = Issuers(verifiers) if verifiers else None
+    proxies = TrustedProxies(trusted_proxies)
+    limiter = _limiter(settings.store)
+    partitions = Partitions(settings.derived_key("rate-limit"))
+    edge = EdgeLimit(limiter, partitions, rate_limits, failed_credentials)
+    stages: tuple[Stage, ...] = (
+        Resolve(settings.cookies, proxies, verifies_tokens=issuers is not None),
+        edge,
+        Quick(engine, issuers, edge),
+        CSRF(csrf),
+        Full(engine, issuers, edge, on_store_error),
+        IdentityLimit(limiter, partitions, rate_limits),
+    )
+    budgets = (failed_credentials,) if failed_credentials is not None else ()
+    problems = [
+        *settings.problems(),
+        *(issuers.problems() if issuers is not None else ()),
+        *problems_of([*rate_limits, *budgets]),
+        *csrf.problems(),
+        *proxies.problems(),
+    ]
+    if on_store_error not in ("reject", "anonymous"):
+        problems.append(Problem("on_store_error", f"{on_store_error!r} is not known.", "Use 'reject' or 'anonymous'."))
+    notices = Notices(settings)
+    parts: list[Part] = [notices, settings.store, limiter, Drain(engine)]
+    if issuers is not None:
+        parts.append(issuers)
+    return Wired(engine, stages, tuple(parts), tuple(problems))
+
+
+def _limiter(store: SessionStore) -> RateLimiter:
+    """Counts live where the sessions live: in Redis for all processes, else in this one."""
+    if not isinstance(store, RedisStore):
+        return MemoryRateLimiter()
+    return FallbackRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace), MemoryRateLimiter())
+
+
+class Drain:
+    """Waits at the end for the store steps that requests left behind."""
+
+    def __init__(self, engine: SessionEngine) -> None:
+        self._engine = engine
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Wait."""
+        await self._engine.drain()
+
+
+class Notices:
+    """Says once, at start, what is right for development only."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Say it."""
+        if self._settings.store_is_default:
+            log.warning("sessions are kept in this process's memory: give a store for more than one worker, or to survive restarts")
+        if any(len(secret) < STRONG_SECRET for secret in self._settings.secrets):
+            log.warning("secret_key is shorter than %d characters; whoever guesses it can sign session ids", STRONG_SECRET)
+
+    async def stop(self) -> None:
+        """Nothing to say."""

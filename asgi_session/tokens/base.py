@@ -1,0 +1,106 @@
+"""What a verified token is, and what verifies one.
+
+A third party's verifier (introspection, another token format) implements ``TokenVerifier``; the middleware knows nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ..exceptions import Problem
+
+_NO_ROLES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A token whose signature and claims were checked. Shared between requests, therefore unchangeable to the bottom.
+
+    A user is the pair ``(issuer, subject)``: e-mail addresses and user names change hands (security row JW-16).
+    """
+
+    issuer: str
+    subject: str
+    claims: Mapping[str, Any] = field(repr=False, hash=False)
+    """Every claim as the provider sent it; lists are tuples. Can be encoded as JSON; ``dict(claims)`` gives a copy to
+    change."""
+    expires_at: float
+    """Seconds since the epoch."""
+    issued_at: float = 0.0
+    """Seconds since the epoch."""
+    audience: tuple[str, ...] = ()
+    authorized_party: str | None = None
+    """The client that the token was given to (``azp``, or ``client_id`` where RFC 9068 is followed)."""
+    token_id: str | None = None
+    """``jti``."""
+    session: str | None = None
+    """``sid``: the provider's session, which a back-channel logout names."""
+    scopes: tuple[str, ...] = ()
+    realm_roles: tuple[str, ...] = ()
+    """Keycloak's ``realm_access.roles``."""
+    client_roles: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_ROLES, hash=False)
+    """Keycloak's ``resource_access``: client id → roles."""
+    display_name: str = ""
+    """For people to read; never a key."""
+    permissions: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """What ``scope["auth"].scopes`` gets: scopes as they are, ``role:<realm role>`` and ``role:<client>:<role>``.
+
+    The three kinds can't pass for one another: ``%`` and ``:`` inside the name of a role or client are written ``%25`` and
+    ``%3A``, and a scope that begins with ``role:`` is left out (OA-26).
+    """
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "permissions", _permissions(self.scopes, self.realm_roles, self.client_roles))
+
+
+def _permissions(scopes: Sequence[str], realm_roles: Sequence[str], client_roles: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    names = [scope for scope in scopes if not scope.startswith("role:")]
+    names += [f"role:{_name_part(role)}" for role in realm_roles]
+    for client, roles in client_roles.items():
+        prefix = f"role:{_name_part(client)}:"
+        names += [prefix + _name_part(role) for role in roles]
+    return tuple(names)
+
+
+def _name_part(name: str) -> str:
+    return name.replace("%", "%25").replace(":", "%3A")
+
+
+class TokenVerifier(Protocol):
+    """Verifies the tokens of one issuer. Used by one event loop at a time, also without ``start``."""
+
+    @property
+    def issuer(self) -> str:
+        """Compared with the token's ``iss`` character by character."""
+        ...
+
+    def problems(self) -> list[Problem]:
+        """Every mistake in the configuration; never raises, opens or reads anything."""
+        ...
+
+    async def start(self) -> None:
+        """Begin what runs beside the requests. Does not wait for the issuer and does not fail where it is down.
+
+        Raises:
+            ConfigurationError: ``problems`` are not empty.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End what ``start`` began; leaves no task. May be called twice, or without ``start``."""
+        ...
+
+    async def verify(self, token: str) -> VerifiedToken:
+        """The token, if it is good now.
+
+        Raises:
+            TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over.
+            KeysUnavailable: nothing can be said about the token just now.
+            ConfigurationError: ``problems`` are not empty.
+        """
+        ...
+
+    def cached(self, token: str) -> VerifiedToken | None:
+        """The token, if it was verified a moment ago and still is good; costs microseconds, waits for nothing, never raises."""
+        ...

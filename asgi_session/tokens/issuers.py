@@ -1,0 +1,76 @@
+"""Several issuers side by side: each token goes to the verifier whose issuer it names, and to no other."""
+
+import asyncio
+from collections.abc import Iterable
+
+from ..exceptions import Problem
+from .base import TokenVerifier, VerifiedToken
+from .format import unverified_issuer
+from .refusals import refused
+
+
+class Issuers:
+    """Verifies what any of ``verifiers`` accepts.
+
+    ``iss`` only chooses which of them decides; it is compared as a whole, never by prefix.
+    """
+
+    def __init__(self, verifiers: Iterable[TokenVerifier]) -> None:
+        self._verifiers = tuple(verifiers)
+        self._by_issuer = {verifier.issuer: verifier for verifier in self._verifiers}
+
+    def __len__(self) -> int:
+        return len(self._verifiers)
+
+    @property
+    def verifiers(self) -> tuple[TokenVerifier, ...]:
+        """The verifiers in the order they were given."""
+        return self._verifiers
+
+    def problems(self) -> list[Problem]:
+        """The mistakes of each verifier, and issuers that are named twice."""
+        found = [problem for verifier in self._verifiers for problem in verifier.problems()]
+        named = [verifier.issuer for verifier in self._verifiers]
+        for issuer in self._by_issuer:
+            if named.count(issuer) > 1:
+                fix = "Give each issuer one verifier; that may accept several audiences."
+                found.append(Problem("bearer", f"holds more than one verifier for {issuer!r}.", fix))
+        return found
+
+    async def start(self) -> None:
+        """Start every verifier.
+
+        Raises:
+            ConfigurationError: one of them is set up wrongly.
+        """
+        for verifier in self._verifiers:
+            await verifier.start()
+
+    async def stop(self) -> None:
+        """Stop every verifier, whatever becomes of the others; then raise the first error, if any."""
+        outcomes = await asyncio.gather(*(verifier.stop() for verifier in self._verifiers), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def cached(self, token: str) -> VerifiedToken | None:
+        """The token, if one of the verifiers verified it a moment ago."""
+        for verifier in self._verifiers:
+            verified = verifier.cached(token)
+            if verified is not None:
+                return verified
+        return None
+
+    async def verify(self, token: str) -> VerifiedToken:
+        """The token, if the verifier of its issuer accepts it.
+
+        Raises:
+            TokenInvalid: it does not, or there is none for that issuer.
+            KeysUnavailable: that issuer's keys can't be had.
+        """
+        if len(self._verifiers) == 1:
+            return await self._verifiers[0].verify(token)
+        verifier = self._by_issuer.get(unverified_issuer(token) or "")
+        if verifier is None:
+            raise refused("issuer")
+        return await verifier.verify(token)

@@ -1,0 +1,121 @@
+"""A verifier's configuration: what is wrong with it, and what it becomes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..clock import Clock
+from ..exceptions import Problem
+from .algorithms import algorithm_problems
+from .claims import Expectations
+from .fetch import Fetch, HttpFetch
+from .jwks import RemoteKeys
+from .key_source import FixedKeys, KeySource
+from .keys import Imported, import_keys
+from .policies import ClaimsPolicy, KeyPolicy, is_list_of_names
+from .provider import Provider, url_problems
+from .shared_secret import SharedSecret, secret_problems
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierSettings:
+    """The arguments of ``JWTVerifier``, as they were given."""
+
+    issuer: str
+    audience: str | Sequence[str]
+    jwks: str | Mapping[str, object] | None
+    algorithms: Sequence[str]
+    authorized_parties: Sequence[str]
+    hmac_secret: str | bytes | None = field(repr=False)
+    claims: ClaimsPolicy
+    keys: KeyPolicy
+    cache_size: int
+
+    def problems(self) -> list[Problem]:
+        """Every mistake, in the order of the arguments."""
+        return [
+            *self._issuer_problems(),
+            *self._audience_problems(),
+            *self._jwks_problems(),
+            *algorithm_problems(self.algorithms, with_secret=self.hmac_secret is not None),
+            *_name_problems("authorized_parties", self.authorized_parties),
+            *self._secret_problems(),
+            *self.claims.problems(),
+            *self.keys.problems(),
+            *self._cache_problems(),
+        ]
+
+    def expectations(self) -> Expectations:
+        """What is demanded of claims."""
+        return Expectations(
+            self.issuer,
+            frozenset([self.audience] if isinstance(self.audience, str) else self.audience),
+            frozenset(self.authorized_parties),
+            self.claims,
+        )
+
+    def key_source(self, fetch: Fetch | None, clock: Clock) -> KeySource:
+        """Where the keys come from; nothing is fetched yet."""
+        if self.hmac_secret is not None:
+            return FixedKeys(SharedSecret(self.hmac_secret, self.algorithms))
+        if isinstance(self.jwks, Mapping):
+            return FixedKeys(self._given_keys(self.jwks).ring)
+        insecure = self.keys.insecure_http
+        provider = Provider(self.issuer, self.jwks, self.algorithms, fetch or HttpFetch(), insecure_http=insecure)
+        return RemoteKeys(provider.download, self.keys, clock)
+
+    def _issuer_problems(self) -> list[Problem]:
+        if not is_list_of_names([self.issuer]):
+            return [Problem("issuer", "is missing.", "Pass the provider's issuer URL, exactly as its tokens carry it.")]
+        if self.jwks is None and self.hmac_secret is None:
+            return url_problems("issuer", self.issuer, insecure_http=self.keys.insecure_http)
+        return []
+
+    def _audience_problems(self) -> list[Problem]:
+        if not self.audience:
+            fix = "Name this API; in Keycloak, add an audience mapper to the client that asks for the tokens."
+            return [Problem("audience", "is missing, so tokens for any other service would pass.", fix)]
+        names = [self.audience] if isinstance(self.audience, str) else self.audience
+        found = _name_problems("audience", names)
+        if not found and "account" in names:
+            fix = "Use a name of this API's own, put into aud by an audience mapper."
+            found = [Problem("audience", '"account" is in nearly every token of a Keycloak realm.', fix)]
+        return found
+
+    def _jwks_problems(self) -> list[Problem]:
+        jwks: object = self.jwks
+        if jwks is None:
+            return []
+        if self.hmac_secret is not None:
+            return [Problem("jwks", "stands beside hmac_secret.", "Give one of the two; a second verifier may use the other.")]
+        if isinstance(jwks, str):
+            return url_problems("jwks", jwks, insecure_http=self.keys.insecure_http)
+        if not isinstance(jwks, Mapping) or not isinstance(jwks.get("keys"), list):
+            return [Problem("jwks", "is not a JWK set.", 'Pass a URL, or a dict such as {"keys": [...]}.')]
+        if algorithm_problems(self.algorithms, with_secret=False):
+            return []
+        given = self._given_keys(jwks)
+        if len(given.ring):
+            return []
+        reasons = ", ".join(dict.fromkeys(given.dropped)) or "it is empty"
+        return [Problem("jwks", f"holds no usable key: {reasons}.", "Pass public signature keys of the accepted algorithms.")]
+
+    def _given_keys(self, jwks: Mapping[str, object]) -> Imported:
+        entries = jwks["keys"]
+        return import_keys(entries if isinstance(entries, list) else (), self.algorithms)
+
+    def _secret_problems(self) -> list[Problem]:
+        if self.hmac_secret is None or algorithm_problems(self.algorithms, with_secret=True):
+            return []
+        return secret_problems(self.hmac_secret, self.algorithms)
+
+    def _cache_problems(self) -> list[Problem]:
+        size: object = self.cache_size
+        if type(size) is int and size >= 0:
+            return []
+        return [Problem("cache_size", f"is {size!r}.", "Give it the number of tokens to remember; 0 for none.")]
+
+
+def _name_problems(field_name: str, value: object) -> list[Problem]:
+    if not is_list_of_names(value):
+        return [Problem(field_name, "is not a list of names.", "Pass a tuple of strings, none of them empty.")]
+    return []

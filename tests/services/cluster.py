@@ -34,11 +34,11 @@ class ClusterNode(RedisServer):
 
     def cluster_info(self) -> dict[str, str]:
         """The node's view of the whole."""
-        return cast("dict[str, str]", self.cli.execute_command("CLUSTER INFO"))
+        return cast("dict[str, str]", self.command("CLUSTER INFO"))
 
     def slots(self) -> Iterator[tuple[int, int, list[str]]]:
         """The node's view of who serves what: first slot, last slot, node ids with the master's first."""
-        for first, last, *nodes in self.cli.execute_command("CLUSTER SLOTS"):
+        for first, last, *nodes in self.command("CLUSTER SLOTS"):
             yield first, last, [node[2] for node in nodes]
 
 
@@ -81,7 +81,7 @@ class RedisCluster:
 
     def slot_of(self, key: str) -> int:
         """The slot that a key belongs to."""
-        return int(self.nodes[0].cli.execute_command("CLUSTER KEYSLOT", key))
+        return int(self.nodes[0].command("CLUSTER KEYSLOT", key))
 
     def master_of(self, slot: int) -> ClusterNode:
         """The node that serves a slot."""
@@ -94,7 +94,7 @@ class RedisCluster:
     def failover(self, slot: int) -> None:
         """Let a replica take over in agreement with its master: no write is lost."""
         old, new = self.master_of(slot), self.replica_of(slot)
-        new.cli.execute_command("CLUSTER FAILOVER")
+        new.command("CLUSTER FAILOVER")
         self.wait_promoted(slot, old)
         self.wait_ok()
 
@@ -130,13 +130,13 @@ class RedisCluster:
         """
         source = self.master_of(slot)
         target = next(node for node in self.masters if node is not source)
-        target.cli.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source.node_id)
-        source.cli.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target.node_id)
+        target.command("CLUSTER SETSLOT", slot, "IMPORTING", source.node_id)
+        source.command("CLUSTER SETSLOT", slot, "MIGRATING", target.node_id)
         yield source, target
         self.move_keys(slot, source, target)
         # The target first: it raises the epoch, and the source may not lose the slot before somebody owns it.
         for node in (target, source, *(node for node in self.masters if node not in (source, target))):
-            node.cli.execute_command("CLUSTER SETSLOT", slot, "NODE", target.node_id)
+            node.command("CLUSTER SETSLOT", slot, "NODE", target.node_id)
         wait_until(
             lambda: all(self._owners(slot, seen_by=node)[0] is target for node in self.nodes),
             f"every node knows the new owner of slot {slot}",
@@ -150,8 +150,8 @@ class RedisCluster:
 
     def move_keys(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
         """Move the slot's keys, within a migration."""
-        while keys := source.cli.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
-            source.cli.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        while keys := source.command("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
 
     def wait_ok(self) -> None:
         """Return when every node sees all slots served and each master's replica up to date."""

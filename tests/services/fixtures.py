@@ -5,22 +5,34 @@ their service belongs to that test alone. A test that reaches a service through 
 mark itself, for example `pytest.param("redis", marks=pytest.mark.redis)`.
 """
 
+import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.services import keycloak_install
 from tests.services.cluster import RedisCluster
+from tests.services.keycloak import Keycloak
 from tests.services.process import ServiceError
+from tests.services.realm import Realm
 from tests.services.redis import RedisServer, started
 from tests.services.sentinel import SentinelSetup
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 MARK_OF_FIXTURE = {
     "redis_server": "redis",
     "own_redis": "redis",
     "sentinel": "sentinel",
     "cluster": "cluster",
+    "keycloak": "keycloak",
+    "own_keycloak": "keycloak",
+    "page": "browser",
 }
+_STARTING_KEYCLOAK = pytest.StashKey[Keycloak]()
 SERVICE_MARKS = tuple(dict.fromkeys(MARK_OF_FIXTURE.values()))
 
 
@@ -36,10 +48,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+    # Keycloak takes its time to start, so what needs it comes last.
+    items.sort(key=lambda item: item.get_closest_marker("keycloak") is not None)
     if config.getoption("unit"):
         served = [item for item in items if any(item.get_closest_marker(mark) for mark in SERVICE_MARKS)]
         config.hook.pytest_deselected(items=served)
         items[:] = [item for item in items if item not in served]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let Keycloak start while the other tests run. What hinders it is said by the first test that needs it."""
+    wanted = any("keycloak" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly and keycloak_install.HOME.exists():
+        with contextlib.suppress(ServiceError):
+            session.config.stash[_STARTING_KEYCLOAK] = keycloak = Keycloak()
+            keycloak.start_in_background()
 
 
 def _refuse_in_unit_run(request: pytest.FixtureRequest, mark: str) -> None:
@@ -114,3 +137,45 @@ def cluster_url(cluster: RedisCluster) -> Iterator[str]:
     cluster.flush()
     yield cluster.url
     cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def keycloak(request: pytest.FixtureRequest) -> Iterator[Keycloak]:
+    """The run's Keycloak. Make a realm of your own in it (`realm` is one) and leave it running."""
+    _refuse_in_unit_run(request, "keycloak")
+    server = request.config.stash.get(_STARTING_KEYCLOAK, None) or Keycloak()
+    if not server.process.running:
+        server.start_in_background()
+    try:
+        yield server.wait_ready()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def realm(keycloak: Keycloak) -> Iterator[Realm]:
+    """An empty realm of this test module."""
+    realm = keycloak.create_realm()
+    yield realm
+    realm.remove()
+
+
+@pytest.fixture(scope="module")
+def own_keycloak(request: pytest.FixtureRequest) -> Iterator[Keycloak]:
+    """A Keycloak of this test module, which its tests may freeze and kill (and start again, empty). 20 s to start."""
+    _refuse_in_unit_run(request, "keycloak")
+    server = Keycloak()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def page(request: pytest.FixtureRequest) -> "AsyncIterator[Page]":
+    """An empty page in a real headless Chromium, for an async test."""
+    from tests.services.chromium import open_page  # here: playwright is slow to import
+
+    _refuse_in_unit_run(request, "browser")
+    async with open_page() as page:
+        yield page

@@ -26,6 +26,13 @@ def program(name: str, *alternatives: str) -> str:
     raise ServiceError(f"{name} is not installed. {INSTALL_HINT}")
 
 
+def run_quietly(command: Sequence[str]) -> None:
+    """Run a command to its end; raise ServiceError with its last words where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServiceError(f"`{' '.join(command)}` failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
 def wait_until(ready: Callable[[], bool], what: str, *, seconds: float, every: float = 0.01) -> None:
     """Poll a real process until it is as wanted; raise ServiceError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import redis
 
@@ -58,6 +58,10 @@ class RedisServer:
             return bool(self.cli.ping())
         except (redis.ConnectionError, redis.TimeoutError):
             return False
+
+    def command(self, *words: str | int) -> Any:
+        """Run a command that redis-py has no typed method for, as one would type it in redis-cli."""
+        return self.cli.execute_command(*words)  # type: ignore[no-untyped-call]
 
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): it accepts connections and answers nothing."""

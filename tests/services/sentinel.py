@@ -38,15 +38,20 @@ class Sentinel:
         self.process.start()
         self.process.wait_ready(self._knows_replica, seconds=20)
         # Roles and links are re-read every 10 s by default, which would make each failover take 20 s to settle.
-        self.cli.execute_command("SENTINEL DEBUG", "info-period", 500, "publish-period", 500)
+        self.cli.execute_command("SENTINEL DEBUG", "info-period", 500, "publish-period", 500)  # type: ignore[no-untyped-call]
 
     def state(self) -> dict[str, Any]:
         """What this Sentinel thinks of the master."""
         return cast("dict[str, Any]", self.cli.sentinel_master(SERVICE))
 
+    def named_master(self) -> int:
+        """The port of the master, as this Sentinel tells clients."""
+        address = cast("tuple[str, int]", self.cli.sentinel_get_master_addr_by_name(SERVICE))
+        return address[1]
+
     def replicas(self) -> list[dict[str, Any]]:
         """What this Sentinel thinks of the master's replicas."""
-        return cast("list[dict[str, Any]]", self.cli.sentinel_slaves(SERVICE))
+        return self.cli.sentinel_slaves(SERVICE)
 
     def stop(self) -> None:
         """End the process."""
@@ -55,7 +60,7 @@ class Sentinel:
 
     def _knows_replica(self) -> bool:
         try:
-            return self.state()["num-slaves"] == 1
+            return bool(self.state()["num-slaves"] == 1)
         except redis.RedisError:
             return False
 
@@ -78,8 +83,8 @@ class SentinelSetup:
     @property
     def master(self) -> RedisServer:
         """The server that the Sentinels name as master now."""
-        address = self.sentinels[0].cli.sentinel_get_master_addr_by_name(SERVICE)
-        return next(server for server in self.servers if ("127.0.0.1", server.port) == address)
+        port = self.sentinels[0].named_master()
+        return next(server for server in self.servers if server.port == port)
 
     @property
     def replica(self) -> RedisServer:
@@ -134,8 +139,7 @@ class SentinelSetup:
         wait_until(lambda: replica.cli.info("replication").get("master_link_status") == "up", "replication", seconds=20)
 
     def _named_masters(self) -> set[int]:
-        addresses = [sentinel.cli.sentinel_get_master_addr_by_name(SERVICE) for sentinel in self.sentinels]
-        return {address[1] for address in addresses}
+        return {sentinel.named_master() for sentinel in self.sentinels}
 
     def _role(self, server: RedisServer) -> str:
         return str(server.cli.info("replication")["role"])

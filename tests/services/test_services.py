@@ -1,14 +1,23 @@
 """The services are real, can be mistreated as the fault tests need it, and leave nothing behind."""
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import redis
 
 from tests.services.cluster import RedisCluster
+from tests.services.keycloak import Keycloak
+from tests.services.realm import Realm
 from tests.services.redis import RedisServer
 from tests.services.sentinel import SERVICE, SentinelSetup
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 
 @contextmanager
@@ -141,3 +150,71 @@ class TestCluster:
         cluster.wait_promoted(slot, old)
         cluster.heal()
         assert cluster.replica_of(slot) is old
+
+
+def _decoded(token: str, part: int) -> dict[str, Any]:
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[part] + "=="))
+    return claims
+
+
+class TestKeycloak:
+    def test_issues_tokens_to_clients_and_users(self, realm: Realm) -> None:
+        """Audience, roles and subject are those that the realm was given."""
+        client = realm.create_client("api", audience="api")
+        user = realm.create_user("ann", roles=("editor",))
+        realm.grant_client_role(user, client, "writer")
+        of_user = _decoded(realm.user_tokens(client, user)["access_token"], 1)
+        of_client = _decoded(realm.client_tokens(client)["access_token"], 1)
+        assert "api" in of_user["aud"]
+        assert of_user["sub"] == user.uuid
+        assert "editor" in of_user["realm_access"]["roles"]
+        assert of_user["resource_access"]["api"]["roles"] == ["writer"]
+        assert of_client["iss"] == of_user["iss"] == realm.issuer
+
+    @pytest.mark.parametrize("algorithm", ["PS256", "ES256", "EdDSA"])
+    def test_signs_with_the_algorithm_of_the_client(self, realm: Realm, algorithm: str) -> None:
+        """The algorithm is a setting of the client."""
+        client = realm.create_client(f"api-{algorithm}", algorithm=algorithm)
+        assert _decoded(realm.client_tokens(client)["access_token"], 0)["alg"] == algorithm
+
+    def test_rotates_keys(self, realm: Realm) -> None:
+        """An added key signs at once beside the old one, and a disabled or removed key is no longer published."""
+        client = realm.create_client("rotating")
+        old = _decoded(realm.client_tokens(client)["access_token"], 0)["kid"]
+        added = realm.add_key()
+        new = _decoded(realm.client_tokens(client)["access_token"], 0)["kid"]
+        assert old != new
+        assert {old, new} <= set(realm.key_providers())
+        realm.disable_key(realm.key_providers()[old])
+        assert old not in realm.key_providers()
+        realm.remove_key(added)
+        assert new not in realm.key_providers()
+
+    def test_logout_ends_the_sessions_of_a_user(self, realm: Realm) -> None:
+        """Introspection and the refresh token know of the logout at once."""
+        client, user = realm.create_client("leaving", audience="leaving"), realm.create_user("bob")
+        tokens = realm.user_tokens(client, user)
+        assert realm.introspect(client, tokens["access_token"])["active"] is True
+        realm.logout_user(user)
+        assert realm.introspect(client, tokens["access_token"])["active"] is False
+        refused = realm.token_response(client, "refresh_token", refresh_token=tokens["refresh_token"])
+        assert refused.json()["error"] == "invalid_grant"
+
+    def test_own_instance_can_be_frozen_and_killed(self, own_keycloak: Keycloak) -> None:
+        """A frozen Keycloak answers late, a killed one refuses connections."""
+        url = f"{own_keycloak.url}/realms/master"
+        own_keycloak.pause()
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(url, timeout=0.2)
+        own_keycloak.resume()
+        assert httpx.get(url, timeout=10).is_success
+        own_keycloak.kill()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+
+class TestBrowser:
+    async def test_page_runs_scripts(self, page: "Page") -> None:
+        """A page is rendered and its script runs."""
+        await page.set_content("<h1>old</h1><script>document.querySelector('h1').textContent = 'new'</script>")
+        assert await page.text_content("h1") == "new"

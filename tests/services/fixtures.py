@@ -7,13 +7,15 @@ mark itself, for example `pytest.param("redis", marks=pytest.mark.redis)`.
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.services import keycloak_install
 from tests.services.cluster import RedisCluster
+from tests.services.fault_proxy import FaultProxy
 from tests.services.keycloak import Keycloak
 from tests.services.process import ServiceError
 from tests.services.realm import Realm
@@ -99,6 +101,17 @@ def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 def namespace() -> str:
     """A key prefix that no other test uses."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def fault_proxy() -> AsyncIterator[Callable[[int], Awaitable[FaultProxy]]]:
+    """A function that puts a proxy in front of a port, as in ``proxy = await fault_proxy(own_redis.port)``."""
+    async with AsyncExitStack() as proxies:
+
+        async def proxy_for(upstream_port: int) -> FaultProxy:
+            return await proxies.enter_async_context(FaultProxy(upstream_port))
+
+        yield proxy_for
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,12 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("--editable", ".", *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
+def skip_without(session: nox.Session, path: str) -> None:
+    """Skip the session while the part of the project that it runs is not there yet."""
+    if not (ROOT / path).exists():
+        session.skip(f"{path} does not exist yet")
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Start the demo on http://127.0.0.1:8000 (`-- --redis`: with its sessions in Redis)."""
@@ -111,6 +117,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Check that the generated pages of docs/ are up to date (`-- --write` writes them)."""
+    skip_without(session, "docs/generate.py")
     install(session, "test")
     session.run("python", "-m", "docs.generate", *(session.posargs or ["--check"]))
 
@@ -130,6 +137,7 @@ def build(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks (`-- --quick`: each once, briefly)."""
+    skip_without(session, "benchmarks/__main__.py")
     install(session, "test")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -105,7 +105,7 @@ def namespace() -> str:
 
 @pytest.fixture
 async def fault_proxy() -> AsyncIterator[Callable[[int], Awaitable[FaultProxy]]]:
-    """A function that puts a proxy in front of a port, as in ``proxy = await fault_proxy(own_redis.port)``."""
+    """What puts a proxy in front of the port it is called with; to be awaited."""
     async with AsyncExitStack() as proxies:
 
         async def proxy_for(upstream_port: int) -> FaultProxy:

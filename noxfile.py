@@ -79,15 +79,15 @@ def tests(session: nox.Session) -> None:
     measures no coverage.
     """
     install(session, "test")
+    full = session.python == THIS_PYTHON
+    session.run("python", "-m", "tests.services.install", *([] if full else ["redis"]))
     if session.posargs:
-        session.run("python", "-m", "pytest", *session.posargs)
-    elif session.python == THIS_PYTHON:
-        session.run("python", "-m", "tests.services.install")
-        session.run("python", "-m", "pytest", "--cov", "--cov-report=term-missing:skip-covered")
+        arguments = session.posargs
+    elif full:
+        arguments = ["--cov", "--cov-report=term-missing:skip-covered"]
     else:
-        session.run("python", "-m", "tests.services.install", "redis")
-        elsewhere = " and ".join(f"not {mark}" for mark in ("sentinel", "cluster", "keycloak", "browser", "slow"))
-        session.run("python", "-m", "pytest", "-m", elsewhere)
+        arguments = ["-m", "not sentinel and not cluster and not keycloak and not browser and not slow"]
+    session.run("python", "-m", "pytest", *arguments)
 
 
 @nox.session

@@ -1,7 +1,9 @@
 """What a session keeps of its client: enough for a person to recognise it in a list, too little to follow somebody (PR-01)."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 # in this order: the later names also appear in the earlier ones' headers
 _FAMILIES = (
@@ -30,3 +32,20 @@ def agent_family(user_agent: bytes) -> str:
     """The browser's family, and 32 bits of a hash that tell two versions apart without naming them."""
     family = next((name for mark, name in _FAMILIES if mark in user_agent), "other")
     return f"{family} {hashlib.sha256(user_agent).hexdigest()[:8]}"
+
+
+class Client(NamedTuple):
+    """Where a request comes from; what a session keeps of it when it is made."""
+
+    headers: Sequence[tuple[bytes, bytes]]
+    address: str | None
+
+    def metadata(self) -> Mapping[str, str]:
+        """Network and kind of browser, coarse on purpose (security row PR-01)."""
+        known = {}
+        if self.address is not None:
+            known["network"] = coarse_network(self.address)
+        agent = next((value for name, value in self.headers if name == b"user-agent"), None)
+        if agent is not None:
+            known["user_agent"] = agent_family(agent)
+        return known

@@ -1,9 +1,9 @@
 """What the stages of one request find out: partly for each other, partly for handlers (``scope["asgi_session"]``)."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from .client_description import agent_family, coarse_network
+from .client_description import Client
 
 if TYPE_CHECKING:
     from .cookies import CookieFormat
@@ -48,23 +48,6 @@ class RequestContext:
         """What each rate-limit rule that applies said."""
         self.manager = manager
         """The sessions outside this request: list, revoke …"""
-
-
-class Client(NamedTuple):
-    """Where a request comes from; what a session keeps of it when it is made."""
-
-    headers: Sequence[tuple[bytes, bytes]]
-    address: str | None
-
-    def metadata(self) -> Mapping[str, str]:
-        """Network and kind of browser, coarse on purpose (security row PR-01)."""
-        known = {}
-        if self.address is not None:
-            known["network"] = coarse_network(self.address)
-        agent = next((value for name, value in self.headers if name == b"user-agent"), None)
-        if agent is not None:
-            known["user_agent"] = agent_family(agent)
-        return known
 
 
 class Request:

@@ -9,11 +9,12 @@ from typing import Any
 from .context import Request, RequestContext
 from .cookies import SameSite
 from .csrf import CSRFPolicy
+from .exceptions import StoreError
 from .lifespan import Lifespan
 from .manager import SessionManager
 from .ratelimit.rules import FailureBudget, RateLimit
 from .settings import SecretKeys, SessionSettings
-from .stages.base import Receive, Send
+from .stages.base import Receive, Rejection, Send
 from .stages.commit import Commit
 from .stages.full import OnStoreError
 from .stores.base import SessionStore
@@ -109,12 +110,20 @@ class SessionMiddleware:
 
         request = Request(scope, RequestContext(self.manager))
         for stage in self._stages:
-            rejection = await stage(request)
+            answer = stage(request)
+            if answer is None:
+                continue
+            rejection = answer if isinstance(answer, Rejection) else await answer
             if rejection is not None:
                 return await rejection.send(scope, receive, send)
 
         scope["session"] = request.session
         scope["asgi_session"] = request.public
-        commit = Commit(self._engine, request, receive, send)
-        await self.app(scope, receive, commit)
+        commit = Commit(self._engine, request, send)
+        try:
+            await self.app(scope, receive, commit)
+        except StoreError as error:  # a login, logout or save that the handler did not shield from an outage
+            if not await commit.answer_for(error):
+                raise
+            return None
         return await commit.finish()

@@ -6,15 +6,18 @@ from .tokens.base import VerifiedToken
 
 
 class Principal(BaseUser):
-    """A user who logged in, or whom a token names."""
-
-    __slots__ = ("_display_name", "_identity", "issuer")
+    """A user who logged in, or whom a token names. Unchangeable: requests of one session may share it."""
 
     def __init__(self, identity: str, *, issuer: str | None = None, display_name: str | None = None) -> None:
-        self._identity = identity
-        self._display_name = display_name or identity
-        self.issuer = issuer
-        """Who vouches for the identity; None where the application itself does. Users of two issuers are never the same."""
+        self.__dict__.update(_identity=identity, _display_name=display_name or identity, issuer=issuer)
+
+    issuer: str | None
+    """Who vouches for the identity; None where the application itself does. Users of two issuers are never the same."""
+    _identity: str
+    _display_name: str
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("A principal can't be changed: requests share it. Use request.state for what belongs to one.")
 
     @property
     def is_authenticated(self) -> bool:

@@ -17,21 +17,14 @@ class Session(dict[str, Any]):
     each top-level key is saved on its own, so that concurrent requests which change different keys all survive.
     """
 
-    __slots__ = ("_transaction", "accessed", "cleared", "modified")
-
-    accessed: bool
+    # defaults of the class rather than an __init__: a session is made for each request
+    accessed: bool = False
     """A handler looked at it: the response depends on the cookie (``Vary: Cookie``)."""
-    modified: bool
+    modified: bool = False
     """A key was assigned or removed (changes deep inside a value are found without it)."""
-    cleared: bool
+    cleared: bool = False
     """It was emptied as a whole."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.accessed = False
-        self.modified = False
-        self.cleared = False
-        self._transaction: Transaction | None = None
+    _transaction: "Transaction | None" = None
 
     # -- what is known about it -----------------------------------------------------------------------------------------
 

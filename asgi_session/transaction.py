@@ -8,27 +8,23 @@ half-way (design rule 11). Two tasks of one request may call it at once; a lock 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from . import codec
+from .client_description import Client
 from .cookies import CookiePolicy
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .ids import CredentialSigner, new_session_id, random_bucket, store_key, user_bucket
 from .lifetimes import Lifetimes
 from .record import EMPTY, Changes, Conflict, Draft, Record
 from .session import Session
+from .snapshot import Snapshot
 from .stores.base import SessionStore, UserSessions
 
 T = TypeVar("T")
-Metadata = Mapping[str, str]
-
-
-def _no_metadata() -> Metadata:
-    return MappingProxyType({})
 
 
 class Outcome(Enum):
@@ -80,60 +76,49 @@ class Transaction:
     would leave each request to the garbage collector.
     """
 
-    __slots__ = (
-        "_baseline",
-        "_closed",
-        "_ended",
-        "_engine",
-        "_lock",
-        "_metadata",
-        "_mutable",
-        "_next_id",
-        "announce",
-        "credential",
-        "outcome",
-        "record",
-        "withdraw",
-    )
+    # defaults of the class rather than of __init__: a transaction is made for each request, and most do nothing
+    announce: bool = False
+    """The client must be given the credential."""
+    withdraw: bool = False
+    """The client's credential is dead by its own wish; tell it to forget it."""
+    outcome = Outcome.UNCHANGED
+    """What the last commit did."""
+    _lock: asyncio.Lock | None = None
+    _next_id: str | None = None
+    _ended: bool = False
+    _closed: str | None = None
 
     def __init__(
-        self, engine: SessionEngine, record: Record | None, credential: str | None, metadata: Callable[[], Metadata]
+        self,
+        engine: SessionEngine,
+        client: Client,
+        credential: str | None = None,
+        record: Record | None = None,
+        mutable: Sequence[str] = (),
     ) -> None:
         self._engine = engine
-        self.record = record
-        """What the store holds; None while the session is new or after it ended."""
+        self._client = client
         self.credential = credential
         """What the client presents for it."""
-        self.announce = False
-        """The client must be given the credential."""
-        self.withdraw = False
-        """The client's credential is dead by its own wish; tell it to forget it."""
-        self.outcome = Outcome.UNCHANGED
-        """What the last commit did."""
-        self._metadata = metadata
-        self._lock: asyncio.Lock | None = None
-        self._next_id: str | None = None
-        self._ended = False
-        self._closed: str | None = None
+        self.record = record
+        """What the store holds; None while the session is new or after it ended."""
         self._baseline: Mapping[str, bytes] = record.data if record is not None else EMPTY
-        self._mutable: list[str] = []
+        self._mutable = mutable
 
     @classmethod
-    def begin(
-        cls,
-        engine: SessionEngine,
-        record: Record | None = None,
-        credential: str | None = None,
-        metadata: Callable[[], Metadata] = _no_metadata,
-        *,
-        detached: bool = False,
-    ) -> Session:
-        """A session for one request: with the values of ``record``, or new. A ``detached`` one saves nothing but a login."""
-        transaction = cls(engine, record, credential, metadata)
-        transaction._ended = detached
-        session = Session({key: codec.decode(value) for key, value in transaction._baseline.items()})
-        session._transaction = transaction
-        transaction._mutable = _mutable_keys(session)
+    def begin(cls, engine: SessionEngine, client: Client, credential: str | None = None, *, detached: bool = False) -> Session:
+        """A new session for one request. A ``detached`` one saves nothing but a login."""
+        session = Session()
+        session._transaction = transaction = cls(engine, client, credential)
+        if detached:
+            transaction._ended = True
+        return session
+
+    @classmethod
+    def resume(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
+        """An existing session for one request."""
+        session = snapshot.session()
+        session._transaction = cls(engine, client, credential, snapshot.record, snapshot.mutable_keys)
         return session
 
     # -- what the handler asks for ------------------------------------------------------------------------------------
@@ -151,7 +136,7 @@ class Transaction:
             data = self._encoded(values)
             lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
             session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
-            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, self._metadata())
+            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, self._client.metadata())
             replaces = old.key if old is not None else None
             record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
             self._reset(session, values)
@@ -268,7 +253,7 @@ class Transaction:
         data = self._encoded(dict(dict.items(session)))
         lifetimes = self._engine.lifetimes
         session_id = new_session_id(random_bucket())
-        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, self._metadata())
+        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, self._client.metadata())
         record = await self._saving(session, self._engine.store.create(store_key(session_id), draft))
         self._rebase(session, record, data)
         self._announce(session_id)

@@ -128,6 +128,10 @@ class RateLimiter(Protocol):
         """Use the units of all permits, or of none."""
         ...
 
+    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
+        """``acquire``, if it can be done without waiting; None where it has to be awaited, and nothing was counted."""
+        ...
+
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
         """What ``acquire`` would say now; nothing is counted."""
         ...

@@ -65,6 +65,12 @@ class FallbackRateLimiter:
         verdicts = await self._ask(shared)
         return _in_order(permits, verdicts, self._local.decide(own, consume=admitted(verdicts)))
 
+    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
+        """Only where this process counts all of them for itself."""
+        if any(permit.policy.shared for permit in permits):
+            return None
+        return self._local.decide(permits)
+
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
         """What ``acquire`` would say now; nothing is counted."""
         return await self.acquire([permit._replace(consume=False) for permit in permits])

@@ -109,6 +109,10 @@ class MemoryRateLimiter:
         """Use the units of all permits, or of none."""
         return self.decide(permits)
 
+    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision]:
+        """Use the units of all permits, or of none."""
+        return self.decide(permits)
+
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
         """What ``acquire`` would say now; nothing is counted."""
         return self.decide(permits, consume=False)

@@ -39,6 +39,9 @@ class RedisRateLimiter:
         decisions = {group: iter(answer[1]) for group, answer in zip(by_partition, answers, strict=True)}
         return [next(decisions[permit.partition]) for permit in permits for _ in permit.policy.quotas]
 
+    def acquire_now(self, permits: Sequence[Permit]) -> None:
+        """Redis always has to be awaited."""
+
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
         """What ``acquire`` would say now; nothing is counted."""
         return await self.acquire([permit._replace(consume=False) for permit in permits])

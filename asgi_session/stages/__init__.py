@@ -13,6 +13,6 @@ limit       is there quota for this user, session or token?       go on · 429
 commit      did the session change?                               nothing · save · regenerate · destroy, one Set-Cookie
 =========== ===================================================== =============================================
 
-Each stage is ``async (request) -> Rejection | None``. A refusal is a value, so that the order of the stages is all the control
-flow there is.
+Each stage is ``(request) -> Rejection | None``, or an awaitable of that where it has to wait (``base.Answer``). A refusal is a
+value, so that the order of the stages is all the control flow there is.
 """

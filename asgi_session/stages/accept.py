@@ -3,6 +3,7 @@
 from ..context import Request, Verdict
 from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
 from ..record import Record
+from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
 from ..transaction import SessionEngine, Transaction
 
@@ -14,24 +15,30 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, deta
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, None, presented, request.client().metadata, detached=detached)
+    request.session = Transaction.begin(engine, request.client(), presented, detached=detached)
     request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
 
 
-def session(request: Request, engine: SessionEngine, record: Record, verdict: Verdict) -> None:
+def session(request: Request, engine: SessionEngine, snapshot: Snapshot, principal: Principal | None, verdict: Verdict) -> None:
     """A live session, of a user or of a visitor."""
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, record, request.presented, request.client().metadata)
-    if record.user_id is not None:
-        request.scope["user"], request.scope["auth"] = Principal(record.user_id), LOGGED_IN
+    assert request.presented is not None
+    request.session = Transaction.resume(engine, request.client(), request.presented, snapshot)
+    if principal is not None:
+        request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:
         request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+
+
+def principal_of(record: Record) -> Principal | None:
+    """Who logged in to a session; None while it is a visitor's."""
+    return Principal(record.user_id) if record.user_id is not None else None
 
 
 def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verdict: Verdict) -> None:
     """A verified JWT. Its session is empty and stays so."""
     public = request.public
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
-    request.session = Transaction.begin(engine)
+    request.session = Transaction.begin(engine, request.client())
     request.session.transaction.close(NO_SESSION)
     request.scope["user"], request.scope["auth"] = of_token(verified)

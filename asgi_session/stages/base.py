@@ -19,7 +19,7 @@ POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
 class Stage(Protocol):
     """One question about a request."""
 
-    async def __call__(self, request: Request) -> "Rejection | None":
+    def __call__(self, request: Request) -> "Answer":
         """None: go on. Whatever the stage found out is in ``request``."""
         ...
 
@@ -81,3 +81,8 @@ def bearer_refused(status: int, title: str, code: str, challenge: str) -> Reject
     """400 or 401 with the challenge that says why (RFC 6750 §3.1)."""
     headers = [(b"www-authenticate", challenge.encode("ascii")), (b"vary", b"Authorization")]
     return Rejection(status, title, code, headers=headers)
+
+
+Answer = Rejection | Awaitable[Rejection | None] | None
+"""A stage answers at once, or hands back what has to be awaited for its answer: most requests need no I/O, and none of them pays
+for a coroutine that it doesn't need."""

@@ -15,7 +15,7 @@ from ..exceptions import AsgiSessionError, StoreError, StoreUnavailable
 from ..ratelimit.headers import quota_headers
 from ..session import Session
 from ..transaction import Outcome, SessionEngine
-from .base import Header, Message, Receive, Send, unavailable
+from .base import Header, Message, Send, unavailable
 
 log = logging.getLogger("asgi_session.commit")
 
@@ -27,12 +27,11 @@ TOO_LATE = "The response has started, so it can't carry a cookie any more. Log i
 class Commit:
     """Stands between the application and the client of one request."""
 
-    __slots__ = ("_engine", "_receive", "_refused", "_request", "_send", "_started", "_streaming")
+    __slots__ = ("_engine", "_refused", "_request", "_send", "_started", "_streaming")
 
-    def __init__(self, engine: SessionEngine, request: Request, receive: Receive, send: Send) -> None:
+    def __init__(self, engine: SessionEngine, request: Request, send: Send) -> None:
         self._engine = engine
         self._request = request
-        self._receive = receive
         self._send = send
         self._started = False
         self._streaming = False
@@ -66,6 +65,20 @@ class Commit:
             if outcome is Outcome.REFUSED:
                 log.warning("a change made after the response started is lost: the session ended meanwhile")
 
+    async def answer_for(self, error: StoreError) -> bool:
+        """Tell the client that the store is down, in place of an application that ended with ``error``; False: it is too late."""
+        if self._started:
+            return False
+        self._started = True
+        await self._refuse(error)
+        return True
+
+    async def _refuse(self, error: StoreError) -> None:
+        log.warning("a session could not be saved, the client gets 503: %s", error)
+        self._refused = True
+        retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1.0
+        await unavailable("The session store", retry_after).send(self._request.scope, _handshake, self._send)
+
     async def _start(self, message: Message) -> None:
         request = self._request
         session = self._current()
@@ -73,10 +86,7 @@ class Commit:
         try:
             await transaction.commit(session)
         except StoreError as error:
-            log.warning("a session could not be saved, the client gets 503: %s", error)
-            self._refused = True
-            retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1.0
-            await unavailable("The session store", retry_after).send(request.scope, self._receive, self._send)
+            await self._refuse(error)
             return
         headers = self._headers(session, message.get("headers") or ())
         if request.cookie is not None:
@@ -123,6 +133,11 @@ class Commit:
             session.accessed = True
             return request.cookie.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
         return None
+
+
+async def _handshake() -> Message:
+    """What the application has received already: who waits for the client here waits for one that waits for an answer."""
+    return {"type": "websocket.connect"}
 
 
 def _with_vary(headers: Sequence[Header], wanted: bytes) -> list[Header]:

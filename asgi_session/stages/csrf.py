@@ -23,7 +23,7 @@ class CSRF:
     def __init__(self, policy: CSRFPolicy) -> None:
         self._policy = policy
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
         if request.public.credential != "cookie" or not self._policy.applies_to(request.scope):
             return None

@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from ..context import Request
-from ..ratelimit.base import Decision, RateLimiter, admitted
+from ..ratelimit.base import Decision, Permit, RateLimiter, admitted
 from ..ratelimit.headers import refusal
 from ..ratelimit.partitions import Partitions
 from ..ratelimit.rules import FailureBudget, RateLimit
-from .base import Rejection
+from .base import Answer, Rejection
 
 REMEMBERED_FAILURES = 10_000
 """Clients that failed lately; with more of them, those that failed longest ago are forgotten."""
@@ -29,21 +29,29 @@ class EdgeLimit:
         self._budget = budget
         self._failed: OrderedDict[str, None] = OrderedDict()
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Answer:
         """See the module."""
         permits = self._partitions.permits(self._rules, request) if self._rules else []
+        hidden = 0
         if self._failed and self._budget is not None and request.presented is not None:
             partition = self._partitions.of_address(request.client_ip)
             if partition in self._failed:
-                permits.insert(0, self._budget.test(partition))
+                permits.append(self._budget.test(partition))
+                hidden = len(self._budget.policy.quotas)
         if not permits:
             return None
-        decisions = await self._limiter.acquire(permits)
-        budgeted = self._budget is not None and permits[0].policy is self._budget.policy
-        request.public.rate_limits = decisions[len(permits[0].policy.quotas) :] if budgeted else decisions
-        if admitted(decisions):
-            return None
-        return too_many(decisions)
+        decisions = self._limiter.acquire_now(permits)
+        if decisions is None:
+            return self._ask(request, permits, hidden)
+        return self._answer(request, decisions, hidden)
+
+    async def _ask(self, request: Request, permits: Sequence[Permit], hidden: int) -> Rejection | None:
+        return self._answer(request, await self._limiter.acquire(permits), hidden)
+
+    def _answer(self, request: Request, decisions: Sequence[Decision], hidden: int) -> Rejection | None:
+        """The budget, last, is nobody's business until it is used up."""
+        request.public.rate_limits = decisions[: len(decisions) - hidden]
+        return None if admitted(decisions) else too_many(decisions)
 
     async def charge(self, request: Request) -> None:
         """A credential of this client turned out bad."""

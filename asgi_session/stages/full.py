@@ -11,10 +11,11 @@ from .. import challenges
 from ..context import Request, Verdict
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
 from ..ids import store_key
+from ..snapshot import Snapshot
 from ..tokens.issuers import Issuers
 from ..transaction import SessionEngine
 from . import accept
-from .base import Rejection, bearer_refused, unavailable
+from .base import Answer, Rejection, bearer_refused, unavailable
 from .edge_limit import EdgeLimit
 from .quick import UNKNOWN_SESSION
 
@@ -38,12 +39,12 @@ class Full:
         self._edge = edge
         self._on_store_error = on_store_error
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Answer:
         """See the module."""
         if request.session_id is not None:
-            return await self._session(request, request.session_id)
+            return self._session(request, request.session_id)
         if request.public.credential == "bearer-jwt" and request.public.token is None:
-            return await self._token(request)
+            return self._token(request)
         return None
 
     async def _session(self, request: Request, session_id: str) -> Rejection | None:
@@ -52,7 +53,7 @@ class Full:
         except StoreError as error:
             return self._store_failed(request, error)
         if record is not None:
-            accept.session(request, self._engine, record, _VALID)
+            accept.session(request, self._engine, Snapshot(record), accept.principal_of(record), _VALID)
             return None
         if request.public.credential == "bearer-session":
             return UNKNOWN_SESSION

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from ..context import Request
-from ..ratelimit.base import RateLimiter, admitted
+from ..ratelimit.base import Decision, Permit, RateLimiter, admitted
 from ..ratelimit.partitions import Partitions
 from ..ratelimit.rules import RateLimit
-from .base import Rejection
+from .base import Answer, Rejection
 from .edge_limit import too_many
 
 
@@ -18,13 +18,21 @@ class IdentityLimit:
         self._partitions = partitions
         self._rules = tuple(rule for rule in rules if rule.stage == "identity")
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Answer:
         """See the module."""
         if not self._rules:
             return None
         permits = self._partitions.permits(self._rules, request)
         if not permits:
             return None
-        decisions = await self._limiter.acquire(permits)
+        decisions = self._limiter.acquire_now(permits)
+        if decisions is None:
+            return self._ask(request, permits)
+        return self._answer(request, decisions)
+
+    async def _ask(self, request: Request, permits: Sequence[Permit]) -> Rejection | None:
+        return self._answer(request, await self._limiter.acquire(permits))
+
+    def _answer(self, request: Request, decisions: Sequence[Decision]) -> Rejection | None:
         request.public.rate_limits = [*request.public.rate_limits, *decisions]
         return None if admitted(decisions) else too_many(decisions)

@@ -5,7 +5,7 @@ from ..context import NOTHING_PRESENTED, Request, Verdict
 from ..tokens.issuers import Issuers
 from ..transaction import SessionEngine
 from . import accept
-from .base import Rejection, bearer_refused
+from .base import Answer, Rejection, bearer_refused
 from .edge_limit import EdgeLimit
 
 UNKNOWN_SESSION = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The session is not valid."))
@@ -21,7 +21,7 @@ class Quick:
         self._issuers = issuers
         self._edge = edge
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Answer:
         """See the module."""
         presented = request.presented
         if presented is None:
@@ -36,6 +36,9 @@ class Quick:
         request.session_id = self._engine.signer.unsign(presented)
         if request.session_id is not None:
             return None
+        return self._unsigned(request)
+
+    async def _unsigned(self, request: Request) -> Rejection | None:
         await self._edge.charge(request)
         if request.public.credential == "bearer-session":
             return UNKNOWN_SESSION

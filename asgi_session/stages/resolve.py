@@ -30,7 +30,7 @@ class Resolve:
         self._proxies = proxies
         self._verifies_tokens = verifies_tokens
 
-    async def __call__(self, request: Request) -> Rejection | None:
+    def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
         scope = request.scope
         request.public.client_ip = self._proxies.client_address(scope)

@@ -11,6 +11,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
@@ -67,7 +68,7 @@ class MemoryStore:
             issued=self._next_issue(),
             authenticated_at=now if draft.user_id is not None else None,
             metadata=draft.metadata,
-            data=dict(draft.data),
+            data=MappingProxyType(dict(draft.data)),
         )
         if record.deadline > now:  # a timeout of zero or less: the session has ended before it began
             self._keep(record)

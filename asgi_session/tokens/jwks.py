@@ -23,7 +23,7 @@ from typing import Any, NoReturn, TypeGuard
 from ..clock import Clock
 from ..exceptions import KeysUnavailable
 from .fetch import FetchFailed
-from .key_source import KeysHealth
+from .health import KeysHealth
 from .keys import KeyRing, VerificationKey
 from .policies import KeyPolicy
 from .refusals import refused

@@ -4,11 +4,10 @@ import json
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..exceptions import Problem
 from .fetch import Fetch, FetchFailed
 from .keys import KeyRing, import_keys
+from .urls import url_fault
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -52,29 +51,6 @@ class Provider:
         if not isinstance(url, str) or url_fault(url, insecure_http=self._insecure_http):
             raise FetchFailed("jwks_uri")
         return url
-
-
-def url_fault(url: str, *, insecure_http: bool) -> str | None:
-    """Why nothing may be fetched from ``url``; None where it may."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return "is not a URL."
-    if parts.scheme == "http" and not insecure_http:
-        return "is plain http, on which anybody can exchange the keys."
-    if parts.scheme not in ("http", "https") or not host:
-        return "is not an https URL."
-    if parts.username is not None or parts.fragment:
-        return "holds credentials or a fragment."
-    return None
-
-
-def url_problems(field: str, url: str, *, insecure_http: bool) -> list[Problem]:
-    """The same as a list of problems of the configuration."""
-    fault = url_fault(url, insecure_http=insecure_http)
-    fix = "Use an https URL; for development only, KeyPolicy(insecure_http=True) allows http."
-    return [] if fault is None else [Problem(field, fault, fix)]
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

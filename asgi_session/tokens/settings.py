@@ -1,19 +1,23 @@
-"""A verifier's configuration: what is wrong with it, and what it becomes."""
+"""A verifier's configuration: what is wrong with it, and what it becomes.
+
+joserfc and cryptography are imported where keys are first made of it, so that an application without tokens never loads them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..exceptions import Problem
 from .algorithms import algorithm_problems
 from .claims import Expectations
 from .fetch import Fetch, HttpFetch
-from .jwks import RemoteKeys
-from .key_source import FixedKeys, KeySource
-from .keys import Imported, import_keys
 from .policies import ClaimsPolicy, KeyPolicy, is_list_of_names
-from .provider import Provider, url_problems
-from .shared_secret import SharedSecret, secret_problems
+from .urls import url_problems
+
+if TYPE_CHECKING:
+    from .key_source import KeySource
+    from .keys import Imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,13 @@ class VerifierSettings:
             self.claims,
         )
 
-    def key_source(self, fetch: Fetch | None, clock: Clock) -> KeySource:
+    def key_source(self, fetch: Fetch | None, clock: Clock) -> "KeySource":
         """Where the keys come from; nothing is fetched yet."""
+        from .jwks import RemoteKeys
+        from .key_source import FixedKeys
+        from .provider import Provider
+        from .shared_secret import SharedSecret
+
         if self.hmac_secret is not None:
             return FixedKeys(SharedSecret(self.hmac_secret, self.algorithms))
         if isinstance(self.jwks, Mapping):
@@ -99,13 +108,17 @@ class VerifierSettings:
         reasons = ", ".join(dict.fromkeys(given.dropped)) or "it is empty"
         return [Problem("jwks", f"holds no usable key: {reasons}.", "Pass public signature keys of the accepted algorithms.")]
 
-    def _given_keys(self, jwks: Mapping[str, object]) -> Imported:
+    def _given_keys(self, jwks: Mapping[str, object]) -> "Imported":
+        from .keys import import_keys
+
         entries = jwks["keys"]
         return import_keys(entries if isinstance(entries, list) else (), self.algorithms)
 
     def _secret_problems(self) -> list[Problem]:
         if self.hmac_secret is None or algorithm_problems(self.algorithms, with_secret=True):
             return []
+        from .shared_secret import secret_problems
+
         return secret_problems(self.hmac_secret, self.algorithms)
 
     def _cache_problems(self) -> list[Problem]:

@@ -7,6 +7,7 @@ Nothing is computed for a token that its text already condemns, and no check can
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import ConfigurationError, KeysUnavailable, Problem, TokenInvalid
@@ -16,10 +17,13 @@ from .cache import VerifiedTokens
 from .claims import Candidate, Expectations, judge
 from .fetch import Fetch
 from .format import MAX_TOKEN_CHARS, read
-from .key_source import KeysHealth, KeySource
+from .health import KeysHealth
 from .policies import ClaimsPolicy, KeyPolicy
 from .refusals import REFUSALS, refused
 from .settings import VerifierSettings
+
+if TYPE_CHECKING:
+    from .key_source import KeySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +204,5 @@ class _Ready:
 
     expected: Expectations
     algorithms: frozenset[str]
-    keys: KeySource
+    keys: "KeySource"
     cache: VerifiedTokens

@@ -107,13 +107,12 @@ class FallbackRateLimiter:
         decisions: list[Decision] = []
         for permit in permits:
             for quota in permit.policy.quotas:
-                match permit.policy.on_store_error:
-                    case "local":
-                        decisions.append(next(local)._replace(degraded="local"))
-                    case "open":
-                        decisions.append(Decision(quota, True, quota.limit, 0.0, "open"))
-                    case "closed":
-                        decisions.append(Decision(quota, False, 0, self._pause, "closed"))
+                if permit.policy.on_store_error == "local":
+                    decisions.append(next(local)._replace(degraded="local"))
+                elif permit.policy.on_store_error == "open":
+                    decisions.append(Decision(quota, True, quota.limit, 0.0, "open"))
+                else:
+                    decisions.append(Decision(quota, False, 0, self._pause, "closed"))
         return decisions
 
     def _part(self, permit: Permit) -> Permit:

@@ -16,8 +16,7 @@ if now == 0 then
 end
 local granted = tonumber(ARGV[2])
 
-local function longest_fading(count, window, room)
-  if count <= room then return window end
+local function longest_fading(count, window, room) -- with room < count
   return math.ceil((room + 1) * window / count) - 1
 end
 

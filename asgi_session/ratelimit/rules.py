@@ -124,7 +124,7 @@ class RateLimit:
             return []
         if not _is_count(self.cost):
             return [Problem("cost", f"{self.cost!r} is no whole number from 1 up.", "Leave it out, or write cost=1.")]
-        smallest = min((quota.limit for quota in self.policy.quotas), default=self.cost)
+        smallest = min((quota.limit for quota in self.policy.quotas if quota.limit > 0), default=self.cost)
         if self.cost > smallest:
             fix = f"Lower it to {smallest} at most, or raise the limit."
             return [Problem("cost", f"{self.cost} never fits into a limit of {smallest}.", fix)]
@@ -174,7 +174,7 @@ def problems_of(rules: Sequence[RateLimit | FailureBudget], *, field: str = "rat
         for problem in rule.problems()
     ]
     names = Counter(quota.name for rule in rules for quota in rule.policy.quotas)
-    names.update({rule.name for rule in rules if len(rule.policy.quotas) > 1})
+    names.update(rule.name for rule in rules if len(rule.policy.quotas) > 1)
     doubled = [name for name, count in names.items() if count > 1]
     return found + [
         Problem(field, f"two of them are called {name!r}.", f'Give one a name of its own: name="{name}-2".') for name in doubled

@@ -74,9 +74,7 @@ class SlidingCounter:
 
 
 def _longest_fading(count: int, window: int, room: int) -> int:
-    """The most milliseconds that a window before may still cover, so that its weighed count is at most ``room``."""
-    if count <= room:
-        return window
+    """The most milliseconds that a window before may still cover, so that its weighed count is at most ``room < count``."""
     return -(-(room + 1) * window // count) - 1
 
 

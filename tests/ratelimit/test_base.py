@@ -188,6 +188,14 @@ async def test_clock_that_steps_back_locks_nobody_out(limiter: RateLimiter, cloc
     assert await spend(limiter, wish, times=5) == 3
 
 
+async def test_decision_without_waiting_counts_or_leaves_it_to_acquire(limiter: RateLimiter) -> None:
+    """A limiter that needs no I/O decides at once; one that does counts nothing."""
+    wish = permit("5/minute")
+    decisions = limiter.acquire_now([wish])
+    [left] = await limiter.peek([wish])
+    assert left.remaining == (5 if decisions is None else 4)
+
+
 async def test_limiter_starts_and_stops(limiter: RateLimiter) -> None:
     """A limiter works after its start, and its stop leaves nothing behind."""
     await limiter.start()

@@ -5,6 +5,7 @@ so that no rounding of its floats decides. One millisecond is left out: exactly 
 counts its hits in full once more, since its key is still there; the package, like the formula, counts none of them.
 """
 
+import copy
 import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -155,6 +156,26 @@ async def test_memory_and_script_decide_alike(
             for number, limit in enumerate(limits)
         ]
         assert await memory.acquire(wishes) == await redis.acquire(wishes)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
+@given(limit=st.integers(4, 12), timeline=st.lists(st.tuples(st.integers(0, 9_000), st.integers(1, 4)), max_size=40))
+async def test_announced_wait_is_exact(strategy: str, limit: int, timeline: list[tuple[int, int]]) -> None:
+    """Whenever a request is refused, it fits after the announced milliseconds, and not one of them earlier."""
+    clock = StoppedClock(EPOCH + 0.0005)  # in the middle of a millisecond, so that no rounding decides
+    limiter = MemoryRateLimiter(clock=clock)
+    for milliseconds, cost in timeline:
+        clock.advance(milliseconds / 1000)
+        wish = permit(f"{limit}/7 second", strategy=strategy, cost=cost)
+        [decision] = await limiter.acquire([wish])
+        if not decision.allowed:
+            refused_at = clock.seconds
+            clock.advance(decision.reset_after - 0.001)
+            assert not admitted(copy.deepcopy(limiter).decide([wish], consume=False))
+            clock.seconds = refused_at
+            clock.advance(decision.reset_after)
+            assert admitted(limiter.decide([wish], consume=False))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

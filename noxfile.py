@@ -68,7 +68,9 @@ def skip_without(session: nox.Session, path: str) -> None:
 def demo(session: nox.Session) -> None:
     """Start the demo on http://127.0.0.1:8000 (`-- --redis`: with its sessions in Redis)."""
     install(session, "demo")
-    session.run("python", "-m", "examples.demo", *session.posargs)
+    if "--redis" in session.posargs:
+        session.run("python", "-m", "tests.services.install", "redis")
+    session.run("python", "-m", "examples.demo", *session.posargs, interrupt_timeout=10)
 
 
 @nox.session(python=[*reversed(OTHER_PYTHONS), THIS_PYTHON])
@@ -87,7 +89,7 @@ def tests(session: nox.Session) -> None:
         arguments = ["--cov", "--cov-report=term-missing:skip-covered"]
     else:
         arguments = ["-m", "not sentinel and not cluster and not keycloak and not browser and not slow"]
-    session.run("python", "-m", "pytest", *arguments)
+    session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
 
 
 @nox.session

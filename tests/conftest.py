@@ -1,8 +1,19 @@
 """What every test may ask for; the real services come from `tests.services.fixtures`."""
 
+import os
+
 import pytest
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["pytester", "tests.services.fixtures"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where CI runs the tests, one that was skipped has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and reporter.stats.get("skipped") and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line("\nNothing may be skipped in CI.", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -195,12 +195,13 @@ class _Link:
 
 
 @contextmanager
-def unanswered_port() -> Iterator[int]:
-    """Yield a port where to connect takes for ever, as with a host whose packets are dropped."""
+def unanswered_port(port: int = 0) -> Iterator[int]:
+    """Yield a port (the given one, or any) where to connect takes for ever, as with a host whose packets are dropped."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         listener.listen(0)  # a full queue of connections that nobody accepts makes the kernel drop further ones
-        port: int = listener.getsockname()[1]
+        port = listener.getsockname()[1]
         waiting = [socket.socket() for _ in range(2)]
         try:
             for connection in waiting:

@@ -14,6 +14,8 @@ from tests.services.realm import Realm, checked
 _JAVA_OPTIONS = (
     # -XX:TieredStopAtLevel=1 would start in 11 s instead of 16, but makes the RSA keys of each new realm take 3 s.
     *("-XX:+UseSerialGC", "-Xms64m", "-Xmx384m"),
+    # What it keeps for the time it runs lies in its own folder.
+    *("-Djava.io.tmpdir=.", "-XX:-UsePerfData"),
     *("-Dfile.encoding=UTF-8", "-Djava.util.logging.manager=org.jboss.logmanager.LogManager"),
     *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("util", "util.concurrent", "security", "lang")),
     "-Dpicocli.disable.closures=true",

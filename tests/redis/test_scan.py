@@ -17,16 +17,8 @@ async def test_scan_finds_what_matches_on_every_primary(request: pytest.FixtureR
     client = RedisClient(request.getfixturevalue(f"{service}_url"))
     for name in NAMES | {"app:other", "other:{1}:s:ключ"}:
         await client.command("SET", name, "1")
-    assert {key async for key in client.scan("app:{*}:s:*", count=10)} == NAMES
+    assert {key async for key in client.scan("app:{*}:s:*")} == NAMES
     assert [key async for key in client.scan("nothing:*")] == []
-    await client.close()
-
-
-async def test_scan_survives_names_that_are_no_text(redis_url: str) -> None:
-    """Somebody else's binary key is no reason to fail."""
-    client = RedisClient(redis_url)
-    await client.command("SET", b"app:\xff", "1")
-    assert [key async for key in client.scan("app:*")] == ["app:\ufffd"]
     await client.close()
 
 

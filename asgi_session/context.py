@@ -7,11 +7,13 @@ from .client_description import Client
 
 if TYPE_CHECKING:
     from .cookies import CookieFormat
+    from .ids import StoreKey
     from .manager import SessionManager
     from .ratelimit.base import Decision
     from .session import Session
     from .tokens.base import VerifiedToken
 
+Context = tuple[bytes, bytes, bytes, str]
 CredentialKind = Literal["anonymous", "cookie", "bearer-session", "bearer-jwt"]
 
 
@@ -53,7 +55,7 @@ class RequestContext:
 class Request:
     """What the stages pass on. Lives as long as the request and is referenced by nothing that it references."""
 
-    __slots__ = ("cookie", "presented", "public", "scope", "session", "session_id")
+    __slots__ = ("context", "cookie", "escalated", "key", "presented", "public", "scope", "session")
 
     session: "Session"
     """What the handler will see. Set by the stage that decides who makes the request."""
@@ -65,8 +67,12 @@ class Request:
         """How the session cookie is spelled here; None where the client has no use for cookies (it presented a bearer)."""
         self.presented: str | None = None
         """The credential as it came, not judged yet."""
-        self.session_id: str | None = None
-        """The id in it, once its signature was found good."""
+        self.context: Context | None = None
+        """What a verdict on the credential is bound to: user agent, accept headers, network."""
+        self.key: StoreKey | None = None
+        """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
+        self.escalated = ""
+        """Why the quick tier was not enough for a session that it knew."""
 
     def client(self) -> Client:
         """Where the request comes from."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from .exceptions import Problem
-from .lifetimes import LONGEST
+from .lifetimes import LONGEST, Lifetimes
 from .record import Record
 
 MAX_COOKIE_HEADER = 16 * 1024
@@ -133,13 +133,19 @@ class CookiePolicy:
 
         The store slides the session at reads; a cookie that was only ever sent once would sign out the most faithful reader.
         """
-        if record.slid_from is None:
-            return False
+        return record.slid_from is not None and self._halves(record, record.slid_from, record.last_seen_at, default_idle)
+
+    def is_near_renewal(self, record: Record, lifetimes: Lifetimes) -> bool:
+        """Whether the next slide of a session that was read a while ago may renew the cookie too."""
+        return self._halves(record, record.last_seen_at, record.read_at + 2 * lifetimes.touch_after, lifetimes.idle)
+
+    def _halves(self, record: Record, before: float, after: float, default_idle: float) -> bool:
+        """Whether half of the Max-Age, counted from the creation, ended between two times."""
         max_age = self.max_age_for(record, default_idle)
         if max_age is None or max_age <= 0:
             return False
         half = max_age / 2
-        return (record.last_seen_at - record.created_at) // half > (record.slid_from - record.created_at) // half
+        return (after - record.created_at) // half > (before - record.created_at) // half
 
     def problems(self) -> list[Problem]:
         """Combinations that browsers refuse, or that would be unsafe."""

@@ -6,6 +6,7 @@ Read ``__call__`` for what happens to a request, ``stages/`` for each step of it
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from .cache.policy import CachePolicy, ValidationPolicy
 from .context import Request, RequestContext
 from .cookies import SameSite
 from .csrf import CSRFPolicy
@@ -54,6 +55,8 @@ class SessionMiddleware:
         rate_limits: Sequence[RateLimit] = (),
         failed_credentials: FailureBudget | None = FailureBudget("300/minute"),  # noqa: B008  # a frozen value
         csrf: CSRFPolicy = CSRFPolicy(),  # noqa: B008  # a frozen value
+        validation: ValidationPolicy = ValidationPolicy(),  # noqa: B008  # a frozen value
+        cache: CachePolicy = CachePolicy(),  # noqa: B008  # a frozen value
         trusted_proxies: Sequence[str] = (),
         on_store_error: OnStoreError = "reject",
     ) -> None:
@@ -77,6 +80,8 @@ class SessionMiddleware:
             rate_limits=rate_limits,
             failed_credentials=failed_credentials,
             csrf=csrf,
+            cache=cache,
+            validation=validation,
             trusted_proxies=trusted_proxies,
             on_store_error=on_store_error,
         )

@@ -30,6 +30,8 @@ class Record:
     """Grows by one with each commit."""
     issued: int
     """Place in the bucket's order of creations and revocations; a session issued at or before an epoch is revoked by it."""
+    read_at: float
+    """When the store gave it out: on the store's clock too, so that what is left of its life can be told without ours."""
     authenticated_at: float | None = None
     revoked_at: float | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)

@@ -4,7 +4,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .cache.link import Coherent
+from .cache.loader import SessionLoader
+from .cache.policy import CachePolicy, ValidationPolicy
+from .cache.sessions import SessionCache
+from .cache.touches import TouchQueue
 from .client_address import TrustedProxies
+from .clock import SYSTEM_CLOCK
 from .csrf import CSRFPolicy
 from .exceptions import Problem
 from .lifespan import Part
@@ -22,7 +28,7 @@ from .stages.full import Full, OnStoreError
 from .stages.limit import IdentityLimit
 from .stages.quick import Quick
 from .stages.resolve import Resolve
-from .stores.base import SessionStore
+from .stores.base import SessionStore, Touches
 from .stores.redis import RedisStore
 from .tokens.base import TokenVerifier
 from .tokens.issuers import Issuers
@@ -48,6 +54,8 @@ def wire(
     rate_limits: Sequence[RateLimit],
     failed_credentials: FailureBudget | None,
     csrf: CSRFPolicy,
+    cache: CachePolicy,
+    validation: ValidationPolicy,
     trusted_proxies: Sequence[str],
     on_store_error: OnStoreError,
 ) -> Wired:
@@ -59,12 +67,15 @@ def wire(
     limiter = _limiter(settings.store)
     partitions = Partitions(settings.derived_key("rate-limit"))
     edge = EdgeLimit(limiter, partitions, rate_limits, failed_credentials)
+    sessions = _cache(settings, cache, validation)
+    touches = TouchQueue(settings.store) if isinstance(settings.store, Touches) else None
+    loader = SessionLoader(settings.store, sessions, settings.lifetimes.touch_after)
     stages: tuple[Stage, ...] = (
         Resolve(settings.cookies, proxies, verifies_tokens=issuers is not None),
         edge,
-        Quick(engine, issuers, edge),
+        Quick(engine, issuers, edge, cache=sessions, touches=touches, validation=validation, monotonic=SYSTEM_CLOCK.monotonic),
         CSRF(csrf),
-        Full(engine, issuers, edge, on_store_error),
+        Full(engine, issuers, edge, loader, on_store_error),
         IdentityLimit(limiter, partitions, rate_limits),
     )
     budgets = (failed_credentials,) if failed_credentials is not None else ()
@@ -73,15 +84,30 @@ def wire(
         *(issuers.problems() if issuers is not None else ()),
         *problems_of([*rate_limits, *budgets]),
         *csrf.problems(),
+        *cache.problems(),
+        *validation.problems(),
         *proxies.problems(),
     ]
     if on_store_error not in ("reject", "anonymous"):
         problems.append(Problem("on_store_error", f"{on_store_error!r} is not known.", "Use 'reject' or 'anonymous'."))
     notices = Notices(settings)
-    parts: list[Part] = [notices, settings.store, limiter, Drain(engine)]
+    parts: list[Part] = [notices, settings.store, limiter]
+    if isinstance(settings.store, Coherent):
+        parts.append(settings.store.link)
+    if touches is not None:
+        parts.append(touches)
+    parts.append(Drain(engine, loader))
     if issuers is not None:
         parts.append(issuers)
     return Wired(engine, stages, tuple(parts), tuple(problems))
+
+
+def _cache(settings: SessionSettings, policy: CachePolicy, validation: ValidationPolicy) -> SessionCache | None:
+    """An L1, where the store can tell what changes."""
+    store = settings.store
+    if not policy.enabled or not isinstance(store, Coherent):
+        return None
+    return SessionCache(store.link, policy, SYSTEM_CLOCK.monotonic, store.namespace, validation.full_every)
 
 
 def _limiter(store: SessionStore) -> RateLimiter:
@@ -94,8 +120,9 @@ def _limiter(store: SessionStore) -> RateLimiter:
 class Drain:
     """Waits at the end for the store steps that requests left behind."""
 
-    def __init__(self, engine: SessionEngine) -> None:
+    def __init__(self, engine: SessionEngine, loader: SessionLoader) -> None:
         self._engine = engine
+        self._loader = loader
 
     async def start(self) -> None:
         """Nothing to open."""
@@ -103,6 +130,7 @@ class Drain:
     async def stop(self) -> None:
         """Wait."""
         await self._engine.drain()
+        await self._loader.stop()
 
 
 class Notices:

@@ -8,7 +8,7 @@ clients start one per request) lets go of the old link and makes a new one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,7 @@ from asgi_session.redis.url import parse_url
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
+    from asgi_session.redis.connections import Connections
     from asgi_session.redis.link import Link
 
 
@@ -154,6 +155,20 @@ class RedisClient:
                 raise outcome
         return [outcome for _, outcome in outcomes]
 
+    def scan(self, match: str, *, step: int = 500) -> AsyncIterator[str]:
+        """Walks over all keys, step by step: for operators and maintenance, never for a request.
+
+        A key that is there all the time comes up at least once, perhaps twice; one that comes or goes meanwhile may come up.
+
+        Args:
+            match: a pattern as Redis knows it: ``"app:*"``.
+            step: how many keys the server looks at before it serves somebody else.
+
+        Raises:
+            StoreError: as for ``command``.
+        """
+        return self._current_link().scan(match, step)
+
     async def health(self) -> Health:
         """Asks every server whether it is there; never raises, and costs a server that is left alone nothing."""
         started = self._clock.monotonic()
@@ -170,6 +185,14 @@ class RedisClient:
     def same_node(self, a: str, b: str) -> bool:
         """Whether one server holds both keys, as far as is known now. Always, but on a Cluster."""
         return not self.is_cluster or self._current_link().same_node(a, b)
+
+    async def servers(self) -> list[tuple[str, "Connections"]]:
+        """Each server that holds data of its own: its place, and the way to connect to it.
+
+        Raises:
+            StoreError: that can't be found out.
+        """
+        return await self._current_link().servers()
 
     async def subscriber(self, channel: str = "") -> "PubSub":
         """A link for messages, with a connection of its own; whoever asks for it closes it.

@@ -87,12 +87,28 @@ class Connections:
 
     async def acquire(self) -> AbstractConnection:
         """An idle connection, or a new one; dead ones are replaced. Whoever takes it gives it back by ``release``."""
+        idle = self.pool._available_connections
+        if idle and _was_reset(idle[-1]):  # the one that the pool would hand out
+            await idle[-1].disconnect(nowait=True)
         connection: AbstractConnection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
         return connection
 
     async def release(self, connection: AbstractConnection) -> None:
         """Takes a connection back."""
         await self.pool.release(connection)
+
+    async def dedicated(self) -> AbstractConnection:
+        """A connection beside all others, for whoever waits for messages on it; whoever asks for it disconnects it."""
+        connection: AbstractConnection = self.pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def is_current(self, connection: AbstractConnection) -> bool:
+        """Whether the Sentinels still call the server of ``connection`` the master; without Sentinels, it always is."""
+        if self._sentinels is None or not isinstance(self.pool, SentinelConnectionPool):
+            return True
+        master = await self._sentinels.discover_master(self.pool.service_name)
+        return bool(master == (getattr(connection, "host", None), getattr(connection, "port", None)))
 
     async def drop_idle(self) -> None:
         """Closes what nobody uses just now, so that the next command connects anew."""
@@ -132,6 +148,12 @@ def _options(address: RedisAddress, connect_timeout: float) -> dict[str, Any]:
     }
 
 
+def _was_reset(connection: AbstractConnection) -> bool:
+    """Whether the server broke an idle connection. The driver sees only those that were ended in good order."""
+    reader: asyncio.StreamReader | None = connection._reader
+    return reader is not None and reader.exception() is not None
+
+
 def _abandon(connection: AbstractConnection) -> None:
     """Closes a connection's socket where its loop can't do it any more.
 
@@ -142,11 +164,13 @@ def _abandon(connection: AbstractConnection) -> None:
     if writer is None:
         return
     transport: Any = writer.transport
-    with contextlib.suppress(RuntimeError):  # the loop is closed
+    try:
         transport.abort()
-    for layer in _layers(transport):
-        if getattr(layer, "_sock", None) is not None:
-            layer._call_connection_lost(None)
+    except RuntimeError:  # the loop is closed
+        for layer in _layers(transport):
+            if getattr(layer, "_sock", None) is not None:
+                with contextlib.suppress(RuntimeError):  # TLS would like to tell the loop, after the socket is closed
+                    layer._call_connection_lost(None)
     connection._close()  # type: ignore[no-untyped-call]
 
 

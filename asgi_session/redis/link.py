@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from redis.asyncio.client import PubSub
@@ -52,6 +52,21 @@ class Link:
             lane.submit(call)
         replies = await asyncio.gather(*(call.reply for call in calls), return_exceptions=True)
         return [(lane.place, reply) for lane, reply in zip(lanes, replies, strict=True)]
+
+    async def scan(self, match: str, step: int) -> AsyncIterator[str]:
+        """All keys of all primaries whose names match."""
+        for lane in await self._route.primaries():
+            cursor: str | bytes = "0"
+            while cursor != b"0":
+                call = Call(self.loop, ("SCAN", cursor, "MATCH", match, "COUNT", step))
+                lane.submit(call)
+                cursor, keys = await call.reply
+                for key in keys:
+                    yield key.decode(errors="surrogateescape")
+
+    async def servers(self) -> list[tuple[str, Connections]]:
+        """Each primary's place with the way to connect to it."""
+        return [(lane.place, lane.connections) for lane in await self._route.primaries()]
 
     def same_node(self, a: str, b: str) -> bool:
         """Whether one server holds both keys."""

@@ -8,9 +8,10 @@ import logging
 from typing import Literal
 
 from .. import challenges
+from ..cache.loader import SessionLoader
 from ..context import Request, Verdict
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
-from ..ids import store_key
+from ..ids import StoreKey
 from ..snapshot import Snapshot
 from ..tokens.issuers import Issuers
 from ..transaction import SessionEngine
@@ -24,6 +25,8 @@ log = logging.getLogger("asgi_session.store")
 OnStoreError = Literal["reject", "anonymous"]
 
 _VALID = Verdict("full", False, "valid")
+# why the quick tier was not enough for a session that it knew
+_VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
 _UNAVAILABLE = Verdict("full", False, "unavailable")
 _EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))
@@ -33,29 +36,38 @@ _BAD_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.inv
 class Full:
     """Loads the session, or verifies the token."""
 
-    def __init__(self, engine: SessionEngine, issuers: Issuers | None, edge: EdgeLimit, on_store_error: OnStoreError) -> None:
+    def __init__(
+        self,
+        engine: SessionEngine,
+        issuers: Issuers | None,
+        edge: EdgeLimit,
+        loader: SessionLoader,
+        on_store_error: OnStoreError,
+    ) -> None:
         self._engine = engine
+        self._loader = loader
         self._issuers = issuers
         self._edge = edge
         self._on_store_error = on_store_error
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
-        if request.session_id is not None:
-            return self._session(request, request.session_id)
+        if request.key is not None:
+            return self._session(request, request.key)
         if request.public.credential == "bearer-jwt" and request.public.token is None:
             return self._token(request)
         return None
 
-    async def _session(self, request: Request, session_id: str) -> Rejection | None:
+    async def _session(self, request: Request, key: StoreKey) -> Rejection | None:
+        presented = request.presented or ""
         try:
-            record = await self._engine.store.load(store_key(session_id), touch_after=self._engine.lifetimes.touch_after)
+            record = await self._loader.load(key, presented, request.context)
         except StoreError as error:
             return self._store_failed(request, error)
         if record is not None:
-            accept.session(request, self._engine, Snapshot(record), accept.principal_of(record), _VALID)
+            accept.session(request, self._engine, Snapshot(record), accept.principal_of(record), _VALID_FOR[request.escalated])
             return None
-        if request.public.credential == "bearer-session":
+        if request.cookie is None:
             return UNKNOWN_SESSION
         accept.anonymous(request, self._engine, _ABSENT)
         return None

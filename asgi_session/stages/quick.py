@@ -1,7 +1,19 @@
-"""Plainly bad, or known to be good? Without I/O: a credential that we did not sign costs nothing more than its hash."""
+"""Plainly bad, or known to be good? Without I/O: a credential that we did not sign costs nothing more than its hash.
+
+A session that was validated a moment ago is accepted from the cache, if this request comes from the same context (user agent,
+accept headers, network): a stolen cookie does not ride on its owner's verdict (design rule 9). The rest is for the full tier.
+"""
+
+from collections.abc import Callable
 
 from .. import challenges
+from ..cache.policy import ValidationPolicy
+from ..cache.sessions import Entry, SessionCache
+from ..cache.touches import TouchQueue
 from ..context import NOTHING_PRESENTED, Request, Verdict
+from ..ids import store_key
+from ..ratelimit.paths import PathPatterns
+from ..record import Record
 from ..tokens.issuers import Issuers
 from ..transaction import SessionEngine
 from . import accept
@@ -10,16 +22,31 @@ from .edge_limit import EdgeLimit
 
 UNKNOWN_SESSION = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The session is not valid."))
 _UNSIGNED = Verdict("quick", False, "unsigned")
-_VERIFIED_BEFORE = Verdict("quick", True, "valid")
+_VALID_BEFORE = Verdict("quick", True, "valid")
+_ABSENT_BEFORE = Verdict("quick", True, "absent")
 
 
 class Quick:
-    """Signatures of session ids, and tokens that were verified a moment ago."""
+    """Sessions and tokens that were validated a moment ago, and the signatures of session ids."""
 
-    def __init__(self, engine: SessionEngine, issuers: Issuers | None, edge: EdgeLimit) -> None:
+    def __init__(
+        self,
+        engine: SessionEngine,
+        issuers: Issuers | None,
+        edge: EdgeLimit,
+        *,
+        cache: SessionCache | None,
+        touches: TouchQueue | None,
+        validation: ValidationPolicy,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._engine = engine
         self._issuers = issuers
         self._edge = edge
+        self._cache = cache
+        self._touches = touches
+        self._always_full = PathPatterns(validation.always_full) if validation.always_full else None
+        self._monotonic = monotonic
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
@@ -29,18 +56,56 @@ class Quick:
             accept.anonymous(request, self._engine, verdict if verdict.reason != "anonymous" else NOTHING_PRESENTED)
             return None
         if request.public.credential == "bearer-jwt":
-            verified = self._issuers.cached(presented) if self._issuers is not None else None
-            if verified is not None:
-                accept.token(request, self._engine, verified, _VERIFIED_BEFORE)
+            self._token(request, presented)
             return None
-        request.session_id = self._engine.signer.unsign(presented)
-        if request.session_id is not None:
+        if self._cache is not None:
+            now = self._monotonic()
+            entry = self._cache.get(presented, now)
+            if entry is not None:
+                return self._known(request, entry, now)
+        session_id = self._engine.signer.unsign(presented)
+        if session_id is None:
+            return self._unsigned(request)
+        request.key = store_key(session_id)
+        return None
+
+    def _known(self, request: Request, entry: Entry, now: float) -> Answer:
+        snapshot = entry.snapshot
+        if snapshot is None:
+            if request.cookie is None:
+                return UNKNOWN_SESSION
+            accept.anonymous(request, self._engine, _ABSENT_BEFORE)
             return None
-        return self._unsigned(request)
+        request.escalated = self._reason_to_ask(request, entry, snapshot.record, now)
+        if request.escalated:
+            request.key = entry.key
+            return None
+        accept.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)
+        return None
+
+    def _reason_to_ask(self, request: Request, entry: Entry, record: Record, now: float) -> str:
+        """Why the full tier has to look again; empty where it need not."""
+        if entry.context != request.context:
+            return "context"
+        if now >= entry.full_until:
+            return "stale"
+        if self._always_full is not None and self._always_full.match(request.scope["path"]):
+            return "route"
+        if now >= entry.touch_at:
+            if self._touches is None or self._engine.cookies.is_near_renewal(record, self._engine.lifetimes):
+                return "touch"
+            entry.touch_at = now + self._engine.lifetimes.touch_after
+            self._touches.add(entry.key)
+        return ""
+
+    def _token(self, request: Request, presented: str) -> None:
+        token = self._issuers.cached(presented) if self._issuers is not None else None
+        if token is not None:
+            accept.token(request, self._engine, token, _VALID_BEFORE)
 
     async def _unsigned(self, request: Request) -> Rejection | None:
         await self._edge.charge(request)
-        if request.public.credential == "bearer-session":
+        if request.cookie is None:
             return UNKNOWN_SESSION
         accept.anonymous(request, self._engine, _UNSIGNED)
         return None

@@ -8,9 +8,9 @@ the query or a body (ID-10).
 import re
 
 from .. import challenges
-from ..client_address import TrustedProxies
-from ..context import Request, Verdict
-from ..cookies import Ambiguous, CookiePolicy, find_cookie
+from ..client_address import TrustedProxies, network_of
+from ..context import Context, Request, Verdict
+from ..cookies import Ambiguous, CookiePolicy, Headers, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
@@ -38,8 +38,11 @@ class Resolve:
         lines = [value for name, value in headers if name == b"authorization"]
         if lines:
             rejection = self._bearer(request, lines)
-            if rejection is not None or request.presented is not None:
+            if rejection is not None:
                 return rejection
+            if request.presented is not None:
+                request.context = context_of(headers, request.public.client_ip)
+                return None
         request.cookie = self._cookies.format_for(scope)
         value = find_cookie(headers, request.cookie.name)
         if isinstance(value, Ambiguous):
@@ -47,6 +50,7 @@ class Resolve:
         elif value is not None:
             request.public.credential = "cookie"
             request.presented = value.decode("latin-1")
+            request.context = context_of(headers, request.public.client_ip)
         return None
 
     def _bearer(self, request: Request, lines: list[bytes]) -> Rejection | None:
@@ -67,3 +71,16 @@ class Resolve:
             return None  # a token for the application itself
         request.presented = text
         return None
+
+
+def context_of(headers: Headers, client_ip: str | None) -> Context:
+    """What a verdict is bound to: a credential that arrives with other ones is looked at again."""
+    agent = language = encoding = b""
+    for name, value in headers:
+        if name == b"user-agent":
+            agent = value
+        elif name == b"accept-language":
+            language = value
+        elif name == b"accept-encoding":
+            encoding = value
+    return agent, language, encoding, network_of(client_ip) if client_ip is not None else ""

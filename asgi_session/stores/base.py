@@ -96,6 +96,15 @@ class UserSessions(Protocol):
 
 
 @runtime_checkable
+class Touches(Protocol):
+    """The power to slide many sessions at once, for reads that were served from the cache."""
+
+    async def touch(self, keys: Sequence[StoreKey]) -> None:
+        """Slide the idle timeouts of those that are live."""
+        ...
+
+
+@runtime_checkable
 class Maintenance(Protocol):
     """What operators ask of a store."""
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from ..cache.link import Invalidation, InvalidationLink, LocalLink
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
-from ..ids import StoreKey
+from ..ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ..record import CONFLICT, Changes, Conflict, Draft, Record
 from .base import StoreHealth, StoreStats
 
@@ -37,6 +38,7 @@ class MemoryStore:
         self._epoch = 0
         self._issued = 0
         self._deadlines: list[tuple[float, StoreKey]] = []
+        self.link: InvalidationLink = LocalLink()
 
     def problems(self) -> list[Problem]:
         """A bound below 1 can't hold a session."""
@@ -53,7 +55,7 @@ class MemoryStore:
     async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
         """See :meth:`SessionStore.create`."""
         if replaces is not None:
-            self._forget(replaces)
+            self._end(replaces)
         if key in self._anonymous or key in self._users:
             raise StoreError("A new session id is taken already: the random source of this machine repeats itself.")
         now = self._clock.now()
@@ -66,6 +68,7 @@ class MemoryStore:
             expires_at=now + draft.absolute_timeout,
             version=1,
             issued=self._next_issue(),
+            read_at=now,
             authenticated_at=now if draft.user_id is not None else None,
             metadata=draft.metadata,
             data=MappingProxyType(dict(draft.data)),
@@ -83,9 +86,9 @@ class MemoryStore:
         self._shelf(record).move_to_end(key)
         now = self._clock.now()
         if touch_after is None or now - record.last_seen_at < touch_after:
-            return record
+            return replace(record, read_at=now)
         self._keep(replace(record, last_seen_at=now))
-        return replace(record, last_seen_at=now, slid_from=record.last_seen_at)
+        return replace(record, last_seen_at=now, slid_from=record.last_seen_at, read_at=now)
 
     async def commit(self, key: StoreKey, changes: Changes) -> Record | Conflict | None:
         """See :meth:`SessionStore.commit`."""
@@ -96,6 +99,7 @@ class MemoryStore:
             return CONFLICT
         changed = self._changed(record, changes)
         self._keep(changed)
+        self.link.tell(Invalidation("changed", key.bucket, key.digest, str(changed.version)))
         return changed
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
@@ -103,7 +107,7 @@ class MemoryStore:
         record = self._live(old)
         if record is None:
             return None
-        self._forget(old)
+        self._end(old)
         moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
         self._keep(moved)
         return moved
@@ -111,8 +115,13 @@ class MemoryStore:
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
         was_live = self._live(key) is not None
-        self._forget(key)
+        self._end(key)
         return was_live
+
+    async def touch(self, keys: Sequence[StoreKey]) -> None:
+        """See :meth:`Touches.touch`."""
+        for key in keys:
+            await self.load(key, touch_after=0.0)
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
@@ -132,6 +141,7 @@ class MemoryStore:
             return False
         now = self._clock.now()
         self._keep(replace(record, revoked_at=now, data={}, expires_at=min(record.expires_at, now + REVOKED_IS_LISTED)))
+        self.link.tell(Invalidation("ended", key.bucket, key.digest))
         return True
 
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
@@ -140,10 +150,14 @@ class MemoryStore:
         self._user_epochs[user_id] = self._next_issue()
         if kept is not None:
             self._keep(replace(kept, issued=self._next_issue()))
+        bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
+        self.link.tell(Invalidation("user", bucket, tag, kept.key.digest if kept is not None else ""))
 
     async def revoke_all(self) -> None:
         """See :meth:`UserSessions.revoke_all`."""
         self._epoch = self._next_issue()
+        for number in range(BUCKETS):
+            self.link.tell(Invalidation("all", f"{number:03x}"))
 
     async def health(self) -> StoreHealth:
         """Always healthy: it lives and dies with the process."""
@@ -156,6 +170,10 @@ class MemoryStore:
     async def cleanup(self) -> int:
         """See :meth:`Maintenance.cleanup`."""
         return self._drop_expired(self._clock.now())
+
+    def _end(self, key: StoreKey) -> None:
+        self._forget(key)
+        self.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     # -- one step each, no await inside ------------------------------------------------------------------------------
 
@@ -194,8 +212,9 @@ class MemoryStore:
         data.update(changes.set)
         return replace(
             record,
-            data=data,
+            data=MappingProxyType(data),
             version=record.version + 1,
+            read_at=now,
             last_seen_at=max(now, record.last_seen_at),
             idle_timeout=record.idle_timeout if changes.idle_timeout is None else changes.idle_timeout,
             expires_at=record.expires_at if changes.lifetime is None else now + changes.lifetime,

@@ -16,8 +16,11 @@ def milliseconds(seconds: float) -> int:
     return -int(-seconds * 1000 // 1)
 
 
-def record_of(key: StoreKey, flat: Sequence[bytes], *, last_seen: bytes | None = None) -> Record:
-    """The record in a flat list of fields and values; ``last_seen`` (ms) where the session was touched after they were read."""
+def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes | None = None) -> Record:
+    """The record in a flat list of fields and values, read at ``now`` (ms).
+
+    ``last_seen`` (ms): when the session was touched, in the same step but after the fields were read.
+    """
     data: dict[str, bytes] = {}
     meta: dict[bytes, bytes] = {}
     for field, value in zip(flat[::2], flat[1::2], strict=True):
@@ -36,6 +39,7 @@ def record_of(key: StoreKey, flat: Sequence[bytes], *, last_seen: bytes | None =
         expires_at=int(meta[b"x"]) / 1000,
         version=int(meta[b"g"]),
         issued=int(meta[b"n"]),
+        read_at=int(now) / 1000,
         authenticated_at=int(meta[b"a"]) / 1000 if b"a" in meta else None,
         revoked_at=int(meta[b"r"]) / 1000 if b"r" in meta else None,
         metadata=MappingProxyType(json.loads(metadata)) if metadata else MappingProxyType({}),

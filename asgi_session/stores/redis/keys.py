@@ -21,6 +21,15 @@ class Keys:
         """Sorted set of one user's sessions."""
         return f"{self._namespace}:{{{bucket}}}:u:{tag}"
 
+    def news(self, bucket: str) -> str:
+        """On a Cluster: the sharded channel with the news of one bucket, in the bucket's slot."""
+        return f"{self._namespace}:{{{bucket}}}:n"
+
+    @property
+    def all_news(self) -> str:
+        """Elsewhere: the channel with the news of all buckets."""
+        return f"{self._namespace}:n"
+
     @property
     def all_sessions(self) -> str:
         """Pattern of every session's key."""

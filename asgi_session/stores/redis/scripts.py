@@ -1,22 +1,31 @@
 """The store's Lua scripts: ``lua/session.lua``, which all share, in front of each one's own step."""
 
+from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from ...redis.script import Script
 
 
-def _script(name: str) -> Script:
+class Scripts(NamedTuple):
+    """One script per step."""
+
+    create: Script
+    load: Script
+    touch: Script
+    commit: Script
+    regenerate: Script
+    destroy: Script
+    revoke: Script
+    revoke_user: Script
+    revoke_all: Script
+    list: Script
+    prune: Script
+
+
+@cache
+def scripts(*, sharded: bool) -> Scripts:
+    """The scripts; ``sharded``: for a Cluster, where news goes out by sharded channels."""
     folder = files(__package__) / "lua"
-    return Script(name, (folder / "session.lua").read_text() + (folder / f"{name}.lua").read_text())
-
-
-CREATE = _script("create")
-LOAD = _script("load")
-COMMIT = _script("commit")
-REGENERATE = _script("regenerate")
-DESTROY = _script("destroy")
-REVOKE = _script("revoke")
-REVOKE_USER = _script("revoke_user")
-REVOKE_ALL = _script("revoke_all")
-LIST = _script("list")
-PRUNE = _script("prune")
+    shared = f"local SHARDED = {str(sharded).lower()}\n" + (folder / "session.lua").read_text()
+    return Scripts(*(Script(name, shared + (folder / f"{name}.lua").read_text()) for name in Scripts._fields))

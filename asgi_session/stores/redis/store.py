@@ -7,19 +7,22 @@ second. A crash in between signs nobody in and leaves no old id alive.
 """
 
 import asyncio
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ...cache.link import Invalidation, InvalidationLink
 from ...exceptions import Problem
 from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
 from ..base import StoreHealth, StoreStats
-from . import scripts
 from .fields import change_arguments, milliseconds, record_of, value_arguments
 from .keys import Keys
+from .link import RedisLink
+from .scripts import scripts
 
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
@@ -33,7 +36,9 @@ class RedisStore:
     def __init__(self, client: RedisClient, *, namespace: str = "asgi_session") -> None:
         self.namespace = namespace
         self.client = client
+        self.link: InvalidationLink = RedisLink(client, namespace)
         self._keys = Keys(namespace)
+        self._scripts = scripts(sharded=client.is_cluster)
 
     def problems(self) -> list[Problem]:
         """A wrong URL or namespace."""
@@ -70,7 +75,8 @@ class RedisStore:
             json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
             *value_arguments(draft.data),
         ]
-        now, issued = await self.client.run(scripts.CREATE, names, arguments)
+        with self._ending(replaces):
+            now, issued = await self.client.run(self._scripts.create, names, arguments)
         created_at = int(now) / 1000
         return Record(
             key=key,
@@ -81,6 +87,7 @@ class RedisStore:
             expires_at=created_at + milliseconds(draft.absolute_timeout) / 1000,
             version=1,
             issued=int(issued),
+            read_at=created_at,
             authenticated_at=created_at if draft.user_id is not None else None,
             metadata=draft.metadata,
             data=draft.data,
@@ -89,40 +96,53 @@ class RedisStore:
     async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
         """See :meth:`SessionStore.load`."""
         share = "" if touch_after is None else milliseconds(touch_after)
-        found = await self.client.run(scripts.LOAD, self._names(key), [share])
-        return record_of(key, found[0], last_seen=found[1] if len(found) > 1 else None) if found else None
+        found = await self.client.run(self._scripts.load, self._names(key), [share])
+        return record_of(key, *found) if found else None
+
+    async def touch(self, keys: Sequence[StoreKey]) -> None:
+        """See :meth:`Touches.touch`. All leave together."""
+        steps = [self.client.run(self._scripts.touch, self._names(key), []) for key in keys]
+        errors = [error for error in await asyncio.gather(*steps, return_exceptions=True) if isinstance(error, BaseException)]
+        if errors:
+            raise errors[0]
 
     async def commit(self, key: StoreKey, changes: Changes) -> Record | Conflict | None:
         """See :meth:`SessionStore.commit`."""
         version = "" if changes.if_version is None else changes.if_version
-        found = await self.client.run(scripts.COMMIT, self._names(key), [version, *change_arguments(changes)])
+        arguments = [key.digest, version, *change_arguments(changes)]
+        with self._ending(key):  # what is cached of it is old now
+            found = await self.client.run(self._scripts.commit, self._names(key), arguments)
         if found == 0:
             return CONFLICT
-        return record_of(key, found) if found else None
+        return record_of(key, *found) if found else None
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
         """See :meth:`SessionStore.regenerate`."""
         tag = user_tag(user_id, self.namespace) if user_id is not None else ""
         names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
-        found = await self.client.run(scripts.REGENERATE, names, [old.digest, new.digest, *change_arguments(changes)])
-        return record_of(new, found) if found else None
+        with self._ending(old):
+            found = await self.client.run(self._scripts.regenerate, names, [old.digest, new.digest, *change_arguments(changes)])
+        return record_of(new, *found) if found else None
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
-        return bool(await self.client.run(scripts.DESTROY, self._names(key), [key.digest]))
+        with self._ending(key):
+            return bool(await self.client.run(self._scripts.destroy, self._names(key), [key.digest]))
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
         bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
         names = [self._keys.bucket(bucket), self._keys.index(bucket, tag)]
-        now, epoch, rows = await self.client.run(scripts.LIST, names, [tag])
-        records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1]), int(epoch)) for row in rows]
+        now, epoch, rows = await self.client.run(self._scripts.list, names, [tag])
+        records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1], now), int(epoch)) for row in rows]
         oldest = int(now) / 1000 - REVOKED_IS_LISTED
         return [record for record in records if record.revoked_at is None or record.revoked_at > oldest]
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
-        return bool(await self.client.run(scripts.REVOKE, self._names(key), [milliseconds(REVOKED_IS_LISTED)]))
+        arguments: list[str | int] = [key.digest, milliseconds(REVOKED_IS_LISTED)]
+        with self._ending(key):
+            return bool(await self.client.run(self._scripts.revoke, self._names(key), arguments))
 
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
         """See :meth:`UserSessions.revoke_user`."""
@@ -130,13 +150,16 @@ class RedisStore:
         names = [self._keys.bucket(bucket)]
         if keep is not None and keep.bucket == bucket:
             names.append(self._keys.session(keep))
-        await self.client.run(scripts.REVOKE_USER, names, [user_tag(user_id, self.namespace)])
+        tag, kept = user_tag(user_id, self.namespace), keep.digest if keep is not None else ""
+        await self.client.run(self._scripts.revoke_user, names, [tag, kept])
+        self.link.tell(Invalidation("user", bucket, tag, kept))
 
     async def revoke_all(self) -> None:
         """See :meth:`UserSessions.revoke_all`. One step per bucket: a crash in between has ended the sessions of some buckets."""
-        await asyncio.gather(
-            *(self.client.run(scripts.REVOKE_ALL, [self._keys.bucket(f"{number:03x}")], []) for number in range(BUCKETS))
-        )
+        buckets = [f"{number:03x}" for number in range(BUCKETS)]
+        await asyncio.gather(*(self.client.run(self._scripts.revoke_all, [self._keys.bucket(name)], []) for name in buckets))
+        for name in buckets:
+            self.link.tell(Invalidation("all", name))
 
     async def health(self) -> StoreHealth:
         """See :meth:`Maintenance.health`."""
@@ -154,8 +177,20 @@ class RedisStore:
         """Redis removes expired sessions by itself; this removes what still lists them. How many entries went."""
         gone = 0
         async for index in self.client.scan(self._keys.all_indexes):
-            gone += await self.client.run(scripts.PRUNE, [index], [])
+            gone += await self.client.run(self._scripts.prune, [index], [])
         return gone
+
+    @contextlib.contextmanager
+    def _ending(self, key: StoreKey | None) -> Iterator[None]:
+        """This process's own cache forgets what a step makes old as soon as it is over, however it ended.
+
+        The others hear of it by the script's message.
+        """
+        try:
+            yield
+        finally:
+            if key is not None:
+                self.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     def _names(self, key: StoreKey) -> list[str]:
         return [self._keys.session(key), self._keys.bucket(key.bucket)]

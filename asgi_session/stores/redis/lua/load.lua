@@ -1,5 +1,5 @@
 -- KEYS: session, its bucket. ARGV: slide the idle timeout if it was slid last this many ms ago ('' never)
--- Returns false (ended), or the fields, and the new "last seen" where it was slid.
+-- Returns false (ended), or the fields, the time (ms), and the new "last seen" where it was slid.
 local us = now_us()
 local now = ms(us)
 local found, flat = live(KEYS[1], KEYS[2], us)
@@ -7,9 +7,9 @@ if not found then
   return false
 end
 if ARGV[1] == '' or now - found.l < tonumber(ARGV[1]) then
-  return {flat}
+  return {flat, text(now)}
 end
 found.l = text(now)
 redis.call('HSET', KEYS[1], 'l', found.l)
 slide(KEYS[1], found, now)
-return {flat, found.l}
+return {flat, text(now), found.l}

@@ -2,5 +2,6 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0 -- no session was ever issued here, or all are over
 end
+publish(KEYS[1], 'all', '', '')
 redis.call('HSET', KEYS[1], 'e', text(issue(KEYS[1], now_us(), 0)))
 return 1

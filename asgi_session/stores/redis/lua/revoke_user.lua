@@ -1,11 +1,13 @@
--- KEYS: the user's bucket [, a session of it that stays]. ARGV: user tag
+-- KEYS: the user's bucket [, a session of it that stays]. ARGV: user tag, digest of the one that stays ('' none)
 local us = now_us()
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0 -- no session was ever issued here, or all are over
 end
 local kept = KEYS[2] and live(KEYS[2], KEYS[1], us)
+local stays = kept and kept.t == ARGV[1]
+publish(KEYS[1], 'user', ARGV[1], stays and ARGV[2] or '')
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], text(issue(KEYS[1], us, 0)))
-if kept and kept.t == ARGV[1] then
+if stays then
   redis.call('HSET', KEYS[2], 'n', text(issue(KEYS[1], us, 0)))
 end
 if redis.call('HLEN', KEYS[1]) > 256 then -- epochs older than the longest life here revoke nothing any more

@@ -15,6 +15,7 @@
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
 -- and an absent epoch would bring a revoked session back. Only the index, which decides nothing, is reached by a computed name.
 
+-- SHARDED is set in front of this: whether the server is a node of a Cluster.
 local SCHEMA = '1'
 
 local function now_us()
@@ -28,6 +29,20 @@ end
 
 local function text(number)
   return string.format('%.0f', number)
+end
+
+-- News for the processes that keep sessions in their memory (asgi_session/cache/link.py reads it): kind, bucket, subject, detail.
+-- Published before the first write: a server that refuses to publish then refuses the step as a whole. On a Cluster, a node that
+-- is just taking a slot over may not publish to its channel yet; whoever follows the channel knows that the slot moves, and
+-- trusts nothing of it meanwhile.
+local function publish(bucket, kind, subject, detail)
+  local name = string.match(string.sub(bucket, 1, -3), '{(.*)}$')
+  local news = kind .. ' ' .. name .. ' ' .. subject .. ' ' .. detail
+  if SHARDED then
+    redis.pcall('SPUBLISH', string.sub(bucket, 1, -2) .. 'n', news)
+  else
+    redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. ':n', news)
+  end
 end
 
 local function index_of(bucket, tag)
@@ -100,6 +115,7 @@ end
 local function forget(session, bucket, digest, us)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
+  publish(bucket, 'ended', digest, '')
   if tag then
     redis.call('ZREM', index_of(bucket, tag), digest)
   end

@@ -1,0 +1,54 @@
+"""How much is cached, and for how long; how often a session is validated in full."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..exceptions import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """The bounds of the L1."""
+
+    max_entries: int = 10_000
+    max_bytes: int = 64 * 1024 * 1024
+    """An estimate of the memory that entries may take together."""
+    max_age: float = 30.0
+    """Seconds after which an entry is loaded again, whatever the invalidation link says."""
+    absent_age: float = 5.0
+    """Seconds for which it is remembered that a session does not exist; 0 remembers nothing."""
+    enabled: bool = True
+    """False: each request asks the store."""
+
+    def problems(self) -> list[Problem]:
+        """Bounds that hold nothing, or too much for too long."""
+        found = []
+        for field in ("max_entries", "max_bytes"):
+            if getattr(self, field) < 1:
+                found.append(Problem(f"cache.{field}", "is less than 1.", "Use CachePolicy(enabled=False) to cache nothing."))
+        if not 0 < self.max_age <= 300:
+            found.append(Problem("cache.max_age", f"{self.max_age!r} s is out of range.", "Use more than 0 and at most 300 s."))
+        if not 0 <= self.absent_age <= 60:
+            found.append(Problem("cache.absent_age", f"{self.absent_age!r} s is out of range.", "Use 0 to 60 s."))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationPolicy:
+    """When the quick tier is not enough."""
+
+    full_every: float = 60.0
+    """Seconds after which a session that is in use is validated in full again."""
+    always_full: Sequence[str] = ()
+    """Paths whose requests are always validated in full: ``"/account"`` exactly, ``"/admin/*"`` with everything below."""
+
+    def problems(self) -> list[Problem]:
+        """Intervals and paths that mean nothing."""
+        found = []
+        if not 0 <= self.full_every <= 3600:
+            found.append(Problem("validation.full_every", f"{self.full_every!r} s is out of range.", "Use 0 to 3600 s."))
+        for at, path in enumerate(self.always_full):
+            if not path.startswith("/") or "*" in path.removesuffix("/*"):
+                fix = 'Start it with "/", and use "*" only as the end "/*".'
+                found.append(Problem(f"validation.always_full[{at}]", f"{path[:80]!r} is no path.", fix))
+        return found

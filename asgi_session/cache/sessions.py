@@ -1,0 +1,208 @@
+"""The entries: what is known of the sessions that this process met lately, by the credential as it came over the wire.
+
+An entry is believed while its own age, its deadline and its lease (``link.py``) allow it; a hit needs no signature, no parsing and no
+I/O, and holds nothing that a handler can change. Bounded by entries and by bytes; the one that was used least recently goes first.
+least recently goes first.
+
+A fill that raced news about its session is dropped: ``begin`` before the store is asked, ``fill`` with its answer. All state belongs
+to the event loop's thread; each method runs without an await.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+from ..ids import StoreKey, user_tag
+from ..principal import Principal
+from ..record import Record
+from ..snapshot import Snapshot
+from .link import Invalidation, InvalidationLink, Lease
+from .policy import CachePolicy
+
+_OVERHEAD = 2048
+"""Bytes that an entry takes beside its values: measured, see benchmarks/."""
+
+Context = Hashable
+"""What a verdict is bound to: user agent, accept headers, network."""
+
+
+class Entry:
+    """One session, or the knowledge that there is none (``snapshot`` is None)."""
+
+    __slots__ = (
+        "context",
+        "expires",
+        "full_until",
+        "generation",
+        "key",
+        "lease",
+        "principal",
+        "size",
+        "snapshot",
+        "tag",
+        "touch_at",
+    )
+
+    def __init__(self, key: StoreKey, snapshot: Snapshot | None, lease: Lease, expires: float) -> None:
+        self.key = key
+        self.snapshot = snapshot
+        self.lease = lease
+        self.generation = lease.generation
+        self.expires = expires
+        self.principal: Principal | None = None
+        self.tag: str | None = None
+        self.context: Context = None
+        self.full_until = 0.0
+        self.touch_at = 0.0
+        self.size = _OVERHEAD
+
+
+class Fill:
+    """A load under way. ``raced``: news came meanwhile, so its answer may be old."""
+
+    __slots__ = ("generation", "key", "lease", "raced")
+
+    def __init__(self, key: StoreKey, lease: Lease) -> None:
+        self.key = key
+        self.lease = lease
+        self.generation = lease.generation
+        self.raced = False
+
+
+class SessionCache:
+    """The L1 of one middleware."""
+
+    def __init__(
+        self, link: InvalidationLink, policy: CachePolicy, monotonic: Callable[[], float], namespace: str, full_every: float
+    ) -> None:
+        self._link = link
+        self._policy = policy
+        self._monotonic = monotonic
+        self._namespace = namespace
+        self._full_every = full_every
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._credentials: dict[StoreKey, str] = {}
+        self._fills: dict[StoreKey, Fill] = {}
+        self._bytes = 0
+        self.hits = 0
+        self.misses = 0
+        self.evictions = 0
+        link.listen(self.hear)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """Estimate of what the entries take."""
+        return self._bytes
+
+    def get(self, credential: str, now: float) -> Entry | None:
+        """The entry of ``credential``, if it may be believed ``now`` (monotonic)."""
+        entry = self._entries.get(credential)
+        if entry is None:
+            self.misses += 1
+            return None
+        lease = entry.lease
+        if now >= entry.expires or now >= lease.until or entry.generation != lease.generation:
+            self._drop(credential)
+            self.misses += 1
+            return None
+        self._entries.move_to_end(credential)
+        self.hits += 1
+        return entry
+
+    def begin(self, key: StoreKey) -> Fill:
+        """Say that the store is about to be asked for ``key``."""
+        fill = self._fills.get(key)
+        if fill is None or fill.raced or fill.generation != fill.lease.generation:
+            fill = self._fills[key] = Fill(key, self._link.lease(key.bucket))
+            fill.raced = self._monotonic() >= fill.lease.until  # nobody would tell us of news that comes while we load
+        return fill
+
+    def fill(self, fill: Fill, credential: str, record: Record | None, context: Context, touch_after: float) -> None:
+        """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted."""
+        self.end(fill)
+        now = self._monotonic()
+        lease = fill.lease
+        if fill.raced or lease.generation != fill.generation or now >= lease.until:
+            return
+        age = self._policy.max_age if record is not None else self._policy.absent_age
+        if record is not None:
+            age = min(age, record.deadline - record.read_at)
+        if age <= 0:
+            return
+        for known in {credential, self._credentials.get(fill.key, credential)}:  # signed with another secret: one entry a session
+            if known in self._entries:
+                self._drop(known)
+        entry = Entry(fill.key, None, lease, now + age)
+        if record is not None:
+            entry.snapshot = Snapshot(replace(record, slid_from=None) if record.slid_from is not None else record)
+            entry.context = context
+            entry.full_until = now + self._full_every
+            entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
+            entry.size += 2 * sum(len(key) + len(value) for key, value in record.data.items())
+            if record.user_id is not None:
+                entry.principal = Principal(record.user_id)
+                entry.tag = user_tag(record.user_id, self._namespace)
+        self._entries[credential] = entry
+        self._credentials[fill.key] = credential
+        self._bytes += entry.size
+        while len(self._entries) > self._policy.max_entries or self._bytes > self._policy.max_bytes:
+            self._drop(next(iter(self._entries)))
+            self.evictions += 1
+
+    def end(self, fill: Fill) -> None:
+        """The load is over, with or without an answer."""
+        if self._fills.get(fill.key) is fill:
+            del self._fills[fill.key]
+
+    def hear(self, news: Invalidation | None) -> None:
+        """Forget what the news makes old."""
+        if news is None:
+            self.clear()
+        elif news.kind in ("changed", "ended"):
+            self._hear_of_one(news)
+        else:
+            self._hear_of_many(news)
+
+    def clear(self) -> None:
+        """Forget everything, also what is being loaded."""
+        for fill in self._fills.values():
+            fill.raced = True
+        self._fills.clear()
+        self._entries.clear()
+        self._credentials.clear()
+        self._bytes = 0
+
+    def _hear_of_one(self, news: Invalidation) -> None:
+        key = news.key
+        fill = self._fills.get(key)
+        if fill is not None:
+            fill.raced = True
+        credential = self._credentials.get(key)
+        if credential is None:
+            return
+        snapshot = self._entries[credential].snapshot
+        if news.kind == "changed" and snapshot is not None and snapshot.record.version >= int(news.detail):
+            return  # we read it after that change
+        self._drop(credential)
+
+    def _hear_of_many(self, news: Invalidation) -> None:
+        for key, fill in self._fills.items():
+            if key.bucket == news.bucket and key.digest != news.detail:
+                fill.raced = True
+        gone = [
+            credential
+            for credential, entry in self._entries.items()
+            if entry.key.bucket == news.bucket
+            and (news.kind == "all" or entry.tag == news.subject)
+            and (not news.detail or entry.key.digest != news.detail)
+        ]
+        for credential in gone:
+            self._drop(credential)
+
+    def _drop(self, credential: str) -> None:
+        entry = self._entries.pop(credential)
+        self._bytes -= entry.size
+        del self._credentials[entry.key]

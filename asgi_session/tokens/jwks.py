@@ -83,12 +83,7 @@ class RemoteKeys:
             return self._ring
         if now >= self._retry_at:
             self._begin()
-        if now < self._old_at:
-            return self._ring
-        if now < self._dead_at and now < self._excused_until:
-            self._stale_uses += 1
-            return self._ring
-        return None
+        return self._usable(now)
 
     async def find(self, algorithm: str, key_id: str | None) -> VerificationKey:
         """The key for a token, waiting only where nothing else can help.
@@ -100,7 +95,7 @@ class RemoteKeys:
         ring = self.ring()
         if ring is None:
             await _ended(self._attempt_task)
-            ring = self.ring()
+            ring = self._usable(self._clock.monotonic())
             if ring is None:
                 self._unavailable()
         return ring.find(algorithm, key_id) or await self._look_for(algorithm, key_id)
@@ -116,6 +111,14 @@ class RemoteKeys:
             failures=self._failures,
             stale_uses=self._stale_uses,
         )
+
+    def _usable(self, now: float) -> KeyRing | None:
+        if now < self._old_at:
+            return self._ring
+        if now < self._dead_at and now < self._excused_until:
+            self._stale_uses += 1
+            return self._ring
+        return None
 
     async def _look_for(self, algorithm: str, key_id: str | None) -> VerificationKey:
         """A key outside the set: the issuer may have made it since."""

@@ -77,12 +77,11 @@ def _too_deep(text: str, value: ReadOnlyDict) -> bool:
         return False  # the usual case, decided without a walk
     level: list[Any] = [value]
     for _ in range(MAX_NESTING):
-        level = [child for parent in level for child in _children(parent)]
+        level = [child for parent in level for child in _values(parent) if isinstance(child, (dict, tuple))]
         if not level:
             return False
     return True
 
 
-def _children(value: Any) -> list[Any]:
-    inside = value.values() if isinstance(value, dict) else value
-    return [child for child in inside if isinstance(child, dict | tuple)]
+def _values(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent

@@ -87,18 +87,22 @@ class Lifespan:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         try:
-            await _Conversation(receive, send, first).run(app, scope)
+            await _Conversation(receive, send, first, self.stop).run(app, scope)
         finally:
             await self.stop()
 
 
 class _Conversation:
-    """What the application sees of the lifespan; speaks for it where it does not take part."""
+    """What the application sees of the lifespan; speaks for it where it does not take part.
 
-    def __init__(self, receive: Receive, send: Send, first: Message) -> None:
+    ``stop`` runs after the application has ended and before the server hears so: a server that has heard it cancels what is left.
+    """
+
+    def __init__(self, receive: Receive, send: Send, first: Message, stop: Callable[[], Awaitable[None]]) -> None:
         self._receive = receive
         self._send = send
         self._first: Message | None = first
+        self._stop = stop
         self._answered = False
 
     async def run(self, app: Callable[[Any, Any, Any], Awaitable[None]], scope: MutableMapping[str, Any]) -> None:
@@ -111,7 +115,7 @@ class _Conversation:
         if not self._answered:  # it raised or returned at once: "not supported" in the protocol's words, but we need the end
             await self._send({"type": "lifespan.startup.complete"})
             await self._receive()
-            await self._send({"type": "lifespan.shutdown.complete"})
+            await self.send({"type": "lifespan.shutdown.complete"})
 
     async def receive(self) -> Message:
         first, self._first = self._first, None
@@ -119,4 +123,6 @@ class _Conversation:
 
     async def send(self, message: Message) -> None:
         self._answered = True
+        if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            await self._stop()
         await self._send(message)

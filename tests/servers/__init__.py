@@ -1,0 +1,1 @@
+"""Real server programs and every framework, with the middleware in between."""

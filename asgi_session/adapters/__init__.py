@@ -1,0 +1,1 @@
+"""For frameworks that don't look for ``scope["session"]`` themselves. Each module needs its framework, the package needs none."""

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
+
+Client = tuple[Sequence[tuple[bytes, bytes]], str | None]
+"""Headers and address of a request, as long as nobody asks what they mean."""
 
 # in this order: the later names also appear in the earlier ones' headers
 _FAMILIES = (
@@ -34,18 +36,13 @@ def agent_family(user_agent: bytes) -> str:
     return f"{family} {hashlib.sha256(user_agent).hexdigest()[:8]}"
 
 
-class Client(NamedTuple):
-    """Where a request comes from; what a session keeps of it when it is made."""
-
-    headers: Sequence[tuple[bytes, bytes]]
-    address: str | None
-
-    def metadata(self) -> Mapping[str, str]:
-        """Network and kind of browser, coarse on purpose (security row PR-01)."""
-        known = {}
-        if self.address is not None:
-            known["network"] = coarse_network(self.address)
-        agent = next((value for name, value in self.headers if name == b"user-agent"), None)
-        if agent is not None:
-            known["user_agent"] = agent_family(agent)
-        return known
+def metadata(client: Client) -> Mapping[str, str]:
+    """Network and kind of browser, coarse on purpose (security row PR-01)."""
+    headers, address = client
+    known = {}
+    if address is not None:
+        known["network"] = coarse_network(address)
+    agent = next((value for name, value in headers if name == b"user-agent"), None)
+    if agent is not None:
+        known["user_agent"] = agent_family(agent)
+    return known

@@ -34,20 +34,20 @@ NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
 class RequestContext:
     """``scope["asgi_session"]``: what is known about the request besides its session and user. Read-only for handlers."""
 
-    __slots__ = ("claims", "client_ip", "credential", "manager", "rate_limits", "token", "verdict")
+    # defaults of the class rather than of __init__: one is made for each request
+    credential: CredentialKind = "anonymous"
+    """What the request presented and was accepted with."""
+    verdict: Verdict = NOTHING_PRESENTED
+    token: "VerifiedToken | None" = None
+    """The verified bearer JWT."""
+    claims: Any = None
+    """The claims of the verified bearer JWT, read-only; None without one."""
+    client_ip: str | None = None
+    """The client's address behind trusted proxies; None where the server knows none (a Unix socket)."""
+    rate_limits: "Sequence[Decision]" = ()
+    """What each rate-limit rule that applies said."""
 
     def __init__(self, manager: "SessionManager") -> None:
-        self.credential: CredentialKind = "anonymous"
-        """What the request presented and was accepted with."""
-        self.verdict = NOTHING_PRESENTED
-        self.token: VerifiedToken | None = None
-        """The verified bearer JWT."""
-        self.claims: Any = None
-        """The claims of the verified bearer JWT, read-only; None without one."""
-        self.client_ip: str | None = None
-        """The client's address behind trusted proxies; None where the server knows none (a Unix socket)."""
-        self.rate_limits: Sequence[Decision] = ()
-        """What each rate-limit rule that applies said."""
         self.manager = manager
         """The sessions outside this request: list, revoke …"""
 
@@ -55,28 +55,26 @@ class RequestContext:
 class Request:
     """What the stages pass on. Lives as long as the request and is referenced by nothing that it references."""
 
-    __slots__ = ("context", "cookie", "escalated", "key", "presented", "public", "scope", "session")
-
     session: "Session"
     """What the handler will see. Set by the stage that decides who makes the request."""
+    cookie: "CookieFormat | None" = None
+    """How the session cookie is spelled here; None where the client has no use for cookies (it presented a bearer)."""
+    presented: str | None = None
+    """The credential as it came, not judged yet."""
+    context: Context | None = None
+    """What a verdict on the credential is bound to: user agent, accept headers, network."""
+    key: "StoreKey | None" = None
+    """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
+    escalated: str = ""
+    """Why the quick tier was not enough for a session that it knew."""
 
     def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
         self.scope = scope
         self.public = public
-        self.cookie: CookieFormat | None = None
-        """How the session cookie is spelled here; None where the client has no use for cookies (it presented a bearer)."""
-        self.presented: str | None = None
-        """The credential as it came, not judged yet."""
-        self.context: Context | None = None
-        """What a verdict on the credential is bound to: user agent, accept headers, network."""
-        self.key: StoreKey | None = None
-        """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
-        self.escalated = ""
-        """Why the quick tier was not enough for a session that it knew."""
 
     def client(self) -> Client:
         """Where the request comes from."""
-        return Client(self.scope["headers"], self.public.client_ip)
+        return self.scope["headers"], self.public.client_ip
 
     # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
 

@@ -37,25 +37,23 @@ class Ambiguous:
 AMBIGUOUS = Ambiguous()
 
 
-def find_cookie(headers: Headers, name: bytes) -> bytes | Ambiguous | None:
-    """The value of the cookie ``name``; None where there is none or the header is oversized. Linear time."""
+def find_cookie(line: bytes, name: bytes) -> bytes | Ambiguous | None:
+    """The value of the cookie ``name`` in a Cookie header (several lines joined by ``"; "``); None where there is none.
+
+    An oversized header holds no cookie at all. Linear time.
+    """
+    if len(line) > MAX_COOKIE_HEADER or line.count(b";") >= MAX_COOKIES:
+        return None
     sought = name + b"="
     found: bytes | None = None
-    total = 0
-    for header, line in headers:
-        if header != b"cookie":
-            continue
-        total += len(line)
-        if total > MAX_COOKIE_HEADER or line.count(b";") >= MAX_COOKIES:
-            return None
-        at = line.find(sought)
-        while at >= 0:
-            if _starts_pair(line, at):
-                if found is not None:
-                    return AMBIGUOUS
-                end = line.find(b";", at)
-                found = line[at + len(sought) : end if end >= 0 else None].strip(b" \t")
-            at = line.find(sought, at + 1)
+    at = line.find(sought)
+    while at >= 0:
+        if at == 0 or line[at - 2 : at] == b"; " or _starts_pair(line, at):
+            if found is not None:
+                return AMBIGUOUS
+            end = line.find(b";", at)
+            found = line[at + len(sought) : end if end >= 0 else None].strip(b" \t")
+        at = line.find(sought, at + 1)
     return found
 
 

@@ -131,4 +131,6 @@ class SessionMiddleware:
             if not await commit.answer_for(error):
                 raise
             return None
-        return await commit.finish()
+        if commit.is_due():
+            await commit.finish()
+        return None

@@ -14,7 +14,7 @@ from .session import Session
 class Snapshot:
     """What an L1 entry holds of a session. Never changes after it was made."""
 
-    __slots__ = ("_nested", "_plain", "record")
+    __slots__ = ("_nested", "_plain", "mutable_keys", "record")
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -26,6 +26,8 @@ class Snapshot:
             else:
                 self._plain[key] = codec.decode(raw)
         self._nested = tuple(nested)
+        self.mutable_keys = tuple(key for key, _ in nested)
+        """Keys whose values a handler can change in place."""
 
     def session(self) -> Session:
         """A session of its own for one request."""
@@ -33,8 +35,3 @@ class Snapshot:
         for key, raw in self._nested:
             dict.__setitem__(session, key, codec.decode(raw))
         return session
-
-    @property
-    def mutable_keys(self) -> tuple[str, ...]:
-        """Keys whose values a handler can change in place."""
-        return tuple(key for key, _ in self._nested)

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from . import codec
-from .client_description import Client
+from .client_description import Client, metadata
 from .cookies import CookiePolicy
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .ids import CredentialSigner, new_session_id, random_bucket, store_key, user_bucket
@@ -136,7 +136,7 @@ class Transaction:
             data = self._encoded(values)
             lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
             session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
-            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, self._client.metadata())
+            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
             replaces = old.key if old is not None else None
             record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
             self._reset(session, values)
@@ -193,7 +193,10 @@ class Transaction:
             return True
         if session.modified:
             return True
-        return any(codec.encode(key, dict.get(session, key)) != self._baseline[key] for key in self._mutable)
+        for key in self._mutable:  # noqa: SIM110  # a generator costs more than all the rest, and most sessions have no such key
+            if codec.encode(key, dict.get(session, key)) != self._baseline[key]:
+                return True
+        return False
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
         """Save what changed, in one step of the store, and say what happened.
@@ -253,7 +256,7 @@ class Transaction:
         data = self._encoded(dict(dict.items(session)))
         lifetimes = self._engine.lifetimes
         session_id = new_session_id(random_bucket())
-        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, self._client.metadata())
+        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
         record = await self._saving(session, self._engine.store.create(store_key(session_id), draft))
         self._rebase(session, record, data)
         self._announce(session_id)

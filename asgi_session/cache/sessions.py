@@ -1,11 +1,10 @@
 """The entries: what is known of the sessions that this process met lately, by the credential as it came over the wire.
 
-An entry is believed while its own age, its deadline and its lease (``link.py``) allow it; a hit needs no signature, no parsing and no
-I/O, and holds nothing that a handler can change. Bounded by entries and by bytes; the one that was used least recently goes first.
-least recently goes first.
+An entry is believed while its own age, its deadline and its lease (``link.py``) allow it; a hit needs no signature, no parsing and
+no I/O, and holds nothing that a handler can change. Bounded by entries and by bytes; what was used least recently goes first.
 
-A fill that raced news about its session is dropped: ``begin`` before the store is asked, ``fill`` with its answer. All state belongs
-to the event loop's thread; each method runs without an await.
+A fill that raced news about its session is dropped: ``begin`` before the store is asked, ``fill`` with its answer. All state
+belongs to the event loop's thread; each method runs without an await.
 """
 
 from collections import OrderedDict

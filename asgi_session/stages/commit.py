@@ -8,7 +8,7 @@
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from ..context import Request
 from ..exceptions import AsgiSessionError, StoreError, StoreUnavailable
@@ -21,6 +21,9 @@ log = logging.getLogger("asgi_session.commit")
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _ENDS = frozenset({"http.response.body", "websocket.close"})
+_VARY_COOKIE = (b"vary", b"Cookie")
+_VARY_AUTHORIZATION = (b"vary", b"Authorization")
+_NO_STORE = (b"cache-control", b"no-store")
 TOO_LATE = "The response has started, so it can't carry a cookie any more. Log in, or fill a new session, before it starts."
 
 
@@ -37,33 +40,54 @@ class Commit:
         self._streaming = False
         self._refused = False
 
-    async def __call__(self, message: Message) -> None:
-        """``send``, as the application sees it."""
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """``send``, as the application sees it. A coroutine of ours is made only where the session has to be saved."""
         kind = message["type"]
-        if not self._started and kind in _STARTS:
-            self._started = True
-            await self._start(message)
-        elif not self._refused:
+        if self._started:
+            if self._refused:
+                return _nothing()
             if kind in _ENDS:
                 if message.get("more_body"):
                     self._streaming = True
-                elif self._streaming or kind == "websocket.close":
-                    await self.finish()
-            await self._send(message)
+                elif (self._streaming or kind == "websocket.close") and self.is_due():
+                    return self._finish_and_send(message)
+        elif kind in _STARTS:
+            self._started = True
+            session = self._current()
+            if session.transaction.is_dirty(session):
+                return self._save_and_start(session, message)
+            return self._start(session, message)
+        return self._send(message)
+
+    def is_due(self) -> bool:
+        """Whether something was changed since the response started."""
+        if not self._started or self._refused:
+            return False
+        session = self._current()
+        return session.transaction.is_dirty(session)
 
     async def finish(self) -> None:
         """Save what was changed since the response started. The client has its answer already, so a failure is only logged."""
-        if not self._started or self._refused:
-            return
         session = self._current()
-        transaction = session.transaction
         try:
-            outcome = await transaction.commit(session)
+            outcome = await session.transaction.commit(session)
         except AsgiSessionError as error:
             log.error("a change made after the response started is lost: %s", error)  # noqa: TRY400  # a trace says no more
         else:
             if outcome is Outcome.REFUSED:
                 log.warning("a change made after the response started is lost: the session ended meanwhile")
+
+    async def _finish_and_send(self, message: Message) -> None:
+        await self.finish()
+        await self._send(message)
+
+    async def _save_and_start(self, session: Session, message: Message) -> None:
+        try:
+            await session.transaction.commit(session)
+        except StoreError as error:
+            await self._refuse(error)
+        else:
+            await self._start(session, message)
 
     async def answer_for(self, error: StoreError) -> bool:
         """Tell the client that the store is down, in place of an application that ended with ``error``; False: it is too late."""
@@ -79,19 +103,11 @@ class Commit:
         retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1.0
         await unavailable("The session store", retry_after).send(self._request.scope, _handshake, self._send)
 
-    async def _start(self, message: Message) -> None:
-        request = self._request
-        session = self._current()
-        transaction = session.transaction
-        try:
-            await transaction.commit(session)
-        except StoreError as error:
-            await self._refuse(error)
-            return
+    def _start(self, session: Session, message: Message) -> Awaitable[None]:
         headers = self._headers(session, message.get("headers") or ())
-        if request.cookie is not None:
-            transaction.close(TOO_LATE)
-        await self._send({**message, "headers": headers} if headers is not None else message)
+        if self._request.cookie is not None:
+            session.transaction.close(TOO_LATE)
+        return self._send({**message, "headers": headers} if headers is not None else message)
 
     def _current(self) -> Session:
         """The session, with what the handler put into its place, if it did."""
@@ -105,19 +121,30 @@ class Commit:
     def _headers(self, session: Session, headers: Sequence[Header]) -> list[Header] | None:
         """The response's headers with ours; None where there are none of ours."""
         request = self._request
-        added: list[Header] = []
         cookie = self._cookie(session)
+        limits = request.public.rate_limits
+        varies = session.accessed or request.cookie is None
+        personal = cookie is not None or request.public.token is not None or session.user_id is not None
+        if not (varies or personal or limits):
+            return None
+        added: list[Header] = []
+        for name, value in headers:
+            if name == b"vary" and varies:
+                varies = False
+                added.append((name, _vary(value, b"Cookie" if request.cookie is not None else b"Authorization")))
+                continue
+            if name == b"cache-control":
+                personal = False
+            added.append((name, value))
+        if varies:
+            added.append(_VARY_COOKIE if request.cookie is not None else _VARY_AUTHORIZATION)
         if cookie is not None:
             added.append(cookie)
-        if request.public.rate_limits:
-            added += quota_headers(request.public.rate_limits)
-        personal = cookie is not None or session.user_id is not None or request.public.token is not None
-        if personal and not any(name.lower() == b"cache-control" for name, _ in headers):
-            added.append((b"cache-control", b"no-store"))
-        vary = b"Cookie" if request.cookie is not None else b"Authorization"
-        if session.accessed or request.cookie is None:
-            return [*_with_vary(headers, vary), *added]
-        return [*headers, *added] if added else None
+        if personal:
+            added.append(_NO_STORE)
+        if limits:
+            added += quota_headers(limits)
+        return added
 
     def _cookie(self, session: Session) -> Header | None:
         request, transaction = self._request, session.transaction
@@ -140,23 +167,12 @@ async def _handshake() -> Message:
     return {"type": "websocket.connect"}
 
 
-def _with_vary(headers: Sequence[Header], wanted: bytes) -> list[Header]:
-    """``headers`` with ``wanted`` in Vary, in the application's own line where it has one."""
-    merged: list[Header] = []
-    named = False
-    for name, value in headers:
-        if name.lower() == b"vary" and not named:
-            named = True
-            merged.append((name, _vary(value, wanted)))
-        else:
-            merged.append((name, value))
-    if not named:
-        merged.append((b"vary", wanted))
-    return merged
-
-
 def _vary(value: bytes, wanted: bytes) -> bytes:
     names = [part.strip().lower() for part in value.split(b",")]
     if b"*" in names or wanted.lower() in names:
         return value
     return value + b", " + wanted if value.strip() else wanted
+
+
+async def _nothing() -> None:
+    """The application goes on answering a request that was answered in its place."""

@@ -9,14 +9,17 @@ import re
 
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
-from ..context import Context, Request, Verdict
-from ..cookies import Ambiguous, CookiePolicy, Headers, find_cookie
+from ..context import Request, Verdict
+from ..cookies import Ambiguous, CookiePolicy, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
 MAX_AUTHORIZATION = 16 * 1024
 _BEARER = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN68 = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
+
+_READ = frozenset({b"authorization", b"cookie", b"user-agent", b"accept-language", b"accept-encoding"})
+_AMBIGUOUS = Verdict("quick", False, "ambiguous")
 
 _TWICE = bearer_refused(400, "Bad Request", "invalid_request", challenges.invalid_request("Send one Authorization header."))
 _MALFORMED = bearer_refused(400, "Bad Request", "invalid_request", challenges.invalid_request("Send one bearer token."))
@@ -33,33 +36,45 @@ class Resolve:
     def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
         scope = request.scope
-        request.public.client_ip = self._proxies.client_address(scope)
-        headers = scope["headers"]
-        lines = [value for name, value in headers if name == b"authorization"]
-        if lines:
-            rejection = self._bearer(request, lines)
+        public = request.public
+        public.client_ip = self._proxies.client_address(scope)
+        found: dict[bytes, bytes] = {}
+        authorizations = 0
+        for name, value in scope["headers"]:
+            if name in _READ:
+                authorizations += name == b"authorization"
+                found[name] = value if name not in found else found[name] + b"; " + value
+        if authorizations:
+            rejection = self._bearer(request, found[b"authorization"], authorizations)
             if rejection is not None:
                 return rejection
-            if request.presented is not None:
-                request.context = context_of(headers, request.public.client_ip)
-                return None
-        request.cookie = self._cookies.format_for(scope)
-        value = find_cookie(headers, request.cookie.name)
+        if request.presented is None:
+            self._cookie(request, found.get(b"cookie"))
+        if request.presented is not None:
+            request.context = (
+                found.get(b"user-agent", b""),
+                found.get(b"accept-language", b""),
+                found.get(b"accept-encoding", b""),
+                network_of(public.client_ip) if public.client_ip is not None else "",
+            )
+        return None
+
+    def _cookie(self, request: Request, line: bytes | None) -> None:
+        request.cookie = self._cookies.format_for(request.scope)
+        value = find_cookie(line, request.cookie.name) if line is not None else None
         if isinstance(value, Ambiguous):
-            request.public.verdict = Verdict("quick", False, "ambiguous")
+            request.public.verdict = _AMBIGUOUS
         elif value is not None:
             request.public.credential = "cookie"
             request.presented = value.decode("latin-1")
-            request.context = context_of(headers, request.public.client_ip)
-        return None
 
-    def _bearer(self, request: Request, lines: list[bytes]) -> Rejection | None:
-        bearers = [match for match in map(_BEARER.fullmatch, lines) if match is not None]
-        if not bearers:
+    def _bearer(self, request: Request, line: bytes, lines: int) -> Rejection | None:
+        if lines > 1:
+            return _TWICE if b"bearer" in line.lower() else None
+        match = _BEARER.fullmatch(line)
+        if match is None:
             return None  # another scheme: the application's business
-        if len(lines) > 1:
-            return _TWICE
-        token = bearers[0][1] or b""
+        token = match[1] or b""
         if len(token) > MAX_AUTHORIZATION or not _TOKEN68.fullmatch(token):
             return _MALFORMED
         text = token.decode("ascii")
@@ -71,16 +86,3 @@ class Resolve:
             return None  # a token for the application itself
         request.presented = text
         return None
-
-
-def context_of(headers: Headers, client_ip: str | None) -> Context:
-    """What a verdict is bound to: a credential that arrives with other ones is looked at again."""
-    agent = language = encoding = b""
-    for name, value in headers:
-        if name == b"user-agent":
-            agent = value
-        elif name == b"accept-language":
-            language = value
-        elif name == b"accept-encoding":
-            encoding = value
-    return agent, language, encoding, network_of(client_ip) if client_ip is not None else ""

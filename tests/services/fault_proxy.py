@@ -130,7 +130,7 @@ class _Link:
                     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
                     ways.create_task(self._receive(reader, under_way, replies=replies))
                     ways.create_task(self._deliver(under_way, writer, replies=replies))
-        except* ConnectionError:
+        except* OSError:  # ConnectionError, or what the end of one side says when the other one is gone
             self.reset()
 
     def reset(self) -> None:

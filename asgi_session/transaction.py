@@ -233,7 +233,6 @@ class Transaction:
         if saved is None:
             return self._refuse()
         if isinstance(saved, Conflict):
-            session.modified = True
             return Outcome.CONFLICT
         self._rebase(session, saved, data)
         return Outcome.SAVED
@@ -245,6 +244,8 @@ class Transaction:
         moved = await self._saving(session, step)
         if moved is None:
             return self._refuse()
+        if isinstance(moved, Conflict):
+            return Outcome.CONFLICT
         self._rebase(session, moved, data)
         self._announce(session_id)
         return Outcome.REGENERATED
@@ -267,10 +268,13 @@ class Transaction:
         cleared = session.cleared
         session.modified = session.cleared = False
         try:
-            return await self._engine.finish(step)
+            saved = await self._engine.finish(step)
         except BaseException:
             session.modified, session.cleared = True, cleared
             raise
+        if isinstance(saved, Conflict):
+            session.modified, session.cleared = True, cleared
+        return saved
 
     async def _destroy(self) -> None:
         if self.record is not None:

@@ -61,11 +61,14 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """Move the record from ``old`` to ``new`` (same bucket) and apply ``changes``; ``old`` is dead when this returns.
 
         Creation time, user (``user_id``, as the caller loaded it) and absolute end go along. None where the old session has
-        ended; then ``new`` doesn't exist either.
+        ended; then ``new`` doesn't exist either. ``CONFLICT`` as for ``commit``; then the session keeps its id.
+
+        Raises:
+            StoreError: ``new`` is taken; both sessions stay as they were.
         """
         ...
 

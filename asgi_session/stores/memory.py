@@ -23,6 +23,8 @@ from .base import StoreHealth, StoreStats
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
 
+_TAKEN = "A new session id is taken already: the random source of this machine repeats itself."
+
 
 class MemoryStore:
     """A :class:`~asgi_session.stores.base.SessionStore` in a dictionary."""
@@ -57,7 +59,7 @@ class MemoryStore:
         if replaces is not None:
             self._end(replaces)
         if key in self._anonymous or key in self._users:
-            raise StoreError("A new session id is taken already: the random source of this machine repeats itself.")
+            raise StoreError(_TAKEN)
         now = self._clock.now()
         record = Record(
             key=key,
@@ -70,7 +72,7 @@ class MemoryStore:
             issued=self._next_issue(),
             read_at=now,
             authenticated_at=now if draft.user_id is not None else None,
-            metadata=draft.metadata,
+            metadata=MappingProxyType(dict(draft.metadata)),
             data=MappingProxyType(dict(draft.data)),
         )
         if record.deadline > now:  # a timeout of zero or less: the session has ended before it began
@@ -102,11 +104,15 @@ class MemoryStore:
         self.link.tell(Invalidation("changed", key.bucket, key.digest, str(changed.version)))
         return changed
 
-    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
         record = self._live(old)
         if record is None:
             return None
+        if changes.if_version is not None and changes.if_version != record.version:
+            return CONFLICT
+        if new in self._anonymous or new in self._users:
+            raise StoreError(_TAKEN)
         self._end(old)
         moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
         self._keep(moved)
@@ -132,7 +138,7 @@ class MemoryStore:
             for record in found
             if record.deadline > now and (record.revoked_at is None or now < record.revoked_at + REVOKED_IS_LISTED)
         ]
-        return sorted(live, key=lambda record: record.issued, reverse=True)
+        return sorted(live, key=lambda record: (record.created_at, record.issued), reverse=True)
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
@@ -147,7 +153,8 @@ class MemoryStore:
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
         """See :meth:`UserSessions.revoke_user`."""
         kept = self._live(keep) if keep is not None else None
-        self._user_epochs[user_id] = self._next_issue()
+        if user_id in self._of_user:  # else there is nothing to revoke, and nothing that would ever take the epoch away
+            self._user_epochs[user_id] = self._next_issue()
         if kept is not None:
             self._keep(replace(kept, issued=self._next_issue()))
         bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)

@@ -27,6 +27,9 @@ from .scripts import scripts
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
 
+_TOGETHER = 64
+"""Buckets that ``revoke_all`` treats at once: few enough for a server that has to be sent the script each time."""
+
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -116,12 +119,16 @@ class RedisStore:
             return CONFLICT
         return record_of(key, *found) if found else None
 
-    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | None:
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
         tag = user_tag(user_id, self.namespace) if user_id is not None else ""
         names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
+        version = "" if changes.if_version is None else changes.if_version
+        arguments = [old.digest, new.digest, version, *change_arguments(changes)]
         with self._ending(old):
-            found = await self.client.run(self._scripts.regenerate, names, [old.digest, new.digest, *change_arguments(changes)])
+            found = await self.client.run(self._scripts.regenerate, names, arguments)
+        if found == 0:
+            return CONFLICT
         return record_of(new, *found) if found else None
 
     async def destroy(self, key: StoreKey) -> bool:
@@ -136,7 +143,8 @@ class RedisStore:
         now, epoch, rows = await self.client.run(self._scripts.list, names, [tag])
         records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1], now), int(epoch)) for row in rows]
         oldest = int(now) / 1000 - REVOKED_IS_LISTED
-        return [record for record in records if record.revoked_at is None or record.revoked_at > oldest]
+        listed = [record for record in records if record.revoked_at is None or record.revoked_at > oldest]
+        return sorted(listed, key=lambda record: (record.created_at, record.issued), reverse=True)
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
@@ -156,10 +164,11 @@ class RedisStore:
 
     async def revoke_all(self) -> None:
         """See :meth:`UserSessions.revoke_all`. One step per bucket: a crash in between has ended the sessions of some buckets."""
-        buckets = [f"{number:03x}" for number in range(BUCKETS)]
-        await asyncio.gather(*(self.client.run(self._scripts.revoke_all, [self._keys.bucket(name)], []) for name in buckets))
-        for name in buckets:
-            self.link.tell(Invalidation("all", name))
+        for first in range(0, BUCKETS, _TOGETHER):
+            buckets = [f"{number:03x}" for number in range(first, first + _TOGETHER)]
+            await asyncio.gather(*(self.client.run(self._scripts.revoke_all, [self._keys.bucket(name)], []) for name in buckets))
+            for name in buckets:
+                self.link.tell(Invalidation("all", name))
 
     async def health(self) -> StoreHealth:
         """See :meth:`Maintenance.health`."""

@@ -1,0 +1,72 @@
+"""A session's new id: the old one is dead, everything else goes along."""
+
+import pytest
+
+from ..exceptions import StoreError
+from ..record import Changes, Conflict, Record
+from ..stores.base import SessionStore
+from .base import Contract, facts, key_beside, proves
+
+
+class IdentityContract(Contract):
+    """``regenerate``."""
+
+    @pytest.mark.parametrize("user_id", [None, "ann"])
+    @proves("LC-01", "LC-04")
+    async def test_a_new_id_kills_the_old_one(self, store: SessionStore, user_id: str | None) -> None:
+        """The session is found under its new id only, with the same user, birth, absolute end, metadata and unchanged keys."""
+        made = await self.make(store, user_id, {"keep": b"1", "set": b"1", "gone": b"1"}, metadata={"network": "192.0.2.0/24"})
+        await self.pass_units(store, 2)
+        new = key_beside(made.key)
+        moved = await store.regenerate(made.key, new, Changes(set={"set": b"2"}, remove=frozenset({"gone"})), user_id=user_id)
+        assert isinstance(moved, Record)
+        assert await store.load(made.key) is None
+        assert facts(await store.load(new)) == facts(moved)
+        assert dict(moved.data) == {"keep": b"1", "set": b"2"}
+        unchanged = ("user_id", "metadata", "idle_timeout", "expires_at", "authenticated_at")
+        assert [facts(moved)[name] for name in unchanged] == [facts(made)[name] for name in unchanged]
+        assert moved.version == made.version + 1
+
+    @proves("LC-01", "LC-08")
+    async def test_nothing_can_be_done_with_the_old_id(self, store: SessionStore) -> None:
+        """No commit, touch, destroy or second new id: the old id means nothing any more, and the session is not hurt."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        new, newer = key_beside(made.key), key_beside(made.key)
+        moved = await store.regenerate(made.key, new, Changes(), user_id="ann")
+        assert isinstance(moved, Record)
+        assert await store.load(made.key, touch_after=0.0) is None
+        assert await store.commit(made.key, Changes(set={"a": b"2"})) is None
+        assert await store.regenerate(made.key, newer, Changes(), user_id="ann") is None
+        assert await store.destroy(made.key) is False
+        assert await store.load(newer) is None
+        assert facts(await store.load(new)) == facts(moved)
+
+    @proves("LC-08")
+    async def test_a_session_that_ended_gets_no_new_id(self, store: SessionStore) -> None:
+        """Regenerating after a logout makes nothing under either id (design rule 2)."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        await store.destroy(made.key)
+        new = key_beside(made.key)
+        assert await store.regenerate(made.key, new, Changes(set={"a": b"2"}), user_id="ann") is None
+        assert await store.load(new) is None
+        assert await store.load(made.key) is None
+
+    async def test_a_new_id_that_is_taken_is_refused(self, store: SessionStore) -> None:
+        """Neither session is lost or mixed up."""
+        made, other = await self.make(store, "ann", {"a": b"1"}), await self.make(store, "ann", {"a": b"2"})
+        with pytest.raises(StoreError):
+            await store.regenerate(made.key, other.key, Changes(), user_id="ann")
+        assert facts(await store.load(other.key)) == facts(other)
+        assert facts(await store.load(made.key)) == facts(made)
+
+    @proves("LC-13")
+    async def test_a_new_id_with_another_version_is_a_conflict(self, store: SessionStore) -> None:
+        """Whoever asked to be told is told, and the session keeps its id."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        saved = await store.commit(made.key, Changes(set={"a": b"2"}))
+        assert isinstance(saved, Record)
+        new = key_beside(made.key)
+        assert isinstance(await store.regenerate(made.key, new, Changes(if_version=1), user_id="ann"), Conflict)
+        assert await store.load(new) is None
+        assert facts(await store.load(made.key)) == facts(saved)
+        assert isinstance(await store.regenerate(made.key, new, Changes(if_version=2), user_id="ann"), Record)

@@ -40,7 +40,7 @@ OTHER_PYTHONS = [version for version in nox.project.python_versions(PYPROJECT) i
 
 nox.needs_version = ">=2025.2"
 nox.options.sessions = ["unit", "lint", "types"]
-nox.options.default_venv_backend = "uv"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # also in CI: the versions that the machine has are tested

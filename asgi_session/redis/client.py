@@ -19,8 +19,6 @@ from asgi_session.redis.script import Operand, Script
 from asgi_session.redis.url import parse_url
 
 if TYPE_CHECKING:
-    from redis.asyncio.client import PubSub
-
     from asgi_session.redis.connections import Connections
     from asgi_session.redis.link import Link
 
@@ -193,17 +191,6 @@ class RedisClient:
             StoreError: that can't be found out.
         """
         return await self._current_link().servers()
-
-    async def subscriber(self, channel: str = "") -> "PubSub":
-        """A link for messages, with a connection of its own; whoever asks for it closes it.
-
-        Args:
-            channel: on a Cluster, a sharded channel: the link goes to the node that serves it.
-
-        Raises:
-            StoreError: that node can't be found out.
-        """
-        return await self._current_link().subscriber(channel)
 
     def _submit(self, words: tuple[Operand, ...], key: Operand | None, script: Script | None = None) -> "asyncio.Future[Any]":
         """Puts a command on its way. No frame of ours keeps the future, so that an error in it makes no reference cycle."""

@@ -47,7 +47,7 @@ class Cluster:
         self._why_not: BaseException | None = None
         self._waiting_for_map: list[Call] = []
         self._trying_again: dict[Call, asyncio.TimerHandle] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], Lane] = {}
 
     def submit(self, call: Call) -> None:
         """Sends a call to the node that serves its slot; waits for the first map, if need be."""
@@ -63,13 +63,6 @@ class Cluster:
         if lane.breaker.state != "closed":
             self._look_soon()
         lane.submit(call)
-
-    async def lane_of(self, slot: int) -> Lane:
-        """The lane to the node that serves a slot."""
-        owner = (await self._known_map()).owner(slot)
-        if owner is None:
-            raise StoreUnavailable("No node of the Redis Cluster serves the key's slot just now.")
-        return self._lane(owner)
 
     async def primaries(self) -> list[Lane]:
         """The lanes to all nodes that serve slots."""
@@ -94,7 +87,7 @@ class Cluster:
 
     def abandon(self) -> None:
         """Ends everything where the event loop is not there any more."""
-        for lane in self._lanes.values():
+        for lane in (*self._lanes.values(), *self._retiring.values()):
             lane.abandon()
 
     def _wait_for_map(self, call: Call) -> None:
@@ -199,6 +192,11 @@ class Cluster:
 
     def _retire_lanes_except(self, hosts: Collection[Host]) -> None:
         for host in self._lanes.keys() - hosts:
-            task = self._loop.create_task(self._lanes.pop(host).close())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            lane = self._lanes.pop(host)
+            task = self._loop.create_task(lane.close())
+            self._retiring[task] = lane
+            task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # a loop that ends cancels its tasks: then the lane is still to be abandoned
+            del self._retiring[task]

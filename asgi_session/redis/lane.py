@@ -29,6 +29,9 @@ MAX_BATCH = 512
 MAX_QUEUED = 8 * MAX_BATCH
 """Calls that may wait while all connections are busy; more are refused at once."""
 
+_ENDING = 0.1
+"""Seconds that batches get at a close to end by their own deadlines, before they are ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -86,7 +89,7 @@ class Lane:
     async def close(self) -> None:
         """Waits for what is on its way, no longer than it may take, and closes the connections; leaves no task."""
         self._closing = True
-        latest = self._loop.time() + self._limits.connect_timeout + self._limits.operation_timeout
+        latest = self._loop.time() + self._limits.connect_timeout + self._limits.operation_timeout + _ENDING
         self._flush()
         while self._batches and (left := latest - self._loop.time()) > 0:
             await asyncio.wait(self._batches, timeout=left)
@@ -135,7 +138,10 @@ class Lane:
         limits = self._limits
         deadline = Deadline(self._loop, self._loop.time() + limits.connect_timeout + limits.operation_timeout)
         try:
-            await self._exchange(batch, deadline)
+            try:
+                await self._exchange(batch, deadline)
+            finally:
+                deadline.lift()
         except asyncio.CancelledError:
             await self._lose(batch, TimeoutError() if deadline.passed else ConnectionAbortedError())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for a reply for ever
@@ -145,8 +151,6 @@ class Lane:
             if self._demoted:
                 self._demoted = False
                 await self.connections.drop_idle()
-        finally:
-            deadline.lift()
 
     async def _exchange(self, batch: deque[Call], deadline: Deadline) -> None:
         """Takes each call out of the batch as it is answered."""

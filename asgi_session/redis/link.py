@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from redis.asyncio.client import PubSub
-
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.redis.call import Call
 from asgi_session.redis.cluster import Cluster
@@ -71,11 +69,6 @@ class Link:
     def same_node(self, a: str, b: str) -> bool:
         """Whether one server holds both keys."""
         return self._route.same_node(slot_of(a), slot_of(b))
-
-    async def subscriber(self, channel: str) -> PubSub:
-        """A link for messages to the server of a channel."""
-        lane = await self._route.lane_of(slot_of(channel))
-        return PubSub(lane.connections.pool)
 
     async def close(self) -> None:
         """Ends everything in good order."""

@@ -16,14 +16,6 @@ class Route(Protocol):
         """Sends a call on its way, or fails it; never raises."""
         ...
 
-    async def lane_of(self, slot: int) -> Lane:
-        """The lane to the server that serves a slot.
-
-        Raises:
-            StoreError: that can't be found out.
-        """
-        ...
-
     async def primaries(self) -> list[Lane]:
         """The lanes to all servers that hold data of their own.
 
@@ -53,11 +45,6 @@ class OneServer:
         self.submit = lane.submit
         self.close = lane.close
         self.abandon = lane.abandon
-
-    async def lane_of(self, slot: int) -> Lane:
-        """The one lane."""
-        del slot
-        return self._lane
 
     async def primaries(self) -> list[Lane]:
         """The one lane."""

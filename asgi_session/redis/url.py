@@ -121,7 +121,7 @@ class _Reader:
             if not self.path:
                 self._report("names no socket.", "Write unix:///path/of/the.sock.")
             return "", ""
-        path = self.path.strip("/")
+        path = self.path.removeprefix("/").removesuffix("/")
         if self.kind != "sentinel":
             return "", path
         service, _, db = path.partition("/")

@@ -1,0 +1,241 @@
+"""The driver's connections as the package sets them up: TLS, sockets, Sentinels, and letting go."""
+
+import asyncio
+import datetime
+import gc
+import ipaddress
+import ssl
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from asgi_session.breaker import CircuitBreaker
+from asgi_session.exceptions import StoreError, StoreUnavailable
+from asgi_session.redis import RedisClient, Script
+from tests.redis.conftest import MakeClient
+from tests.services.ports import free_port
+from tests.services.redis import RedisServer
+from tests.services.sentinel import SERVICE, SentinelSetup
+
+ADD = Script.from_package("tests.redis", "add.lua")
+
+
+@dataclass
+class TLSServer:
+    server: RedisServer
+    port: int
+    certificate: Path
+
+    def url(self, options: str = "") -> str:
+        return f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={self.certificate}{options}"
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[TLSServer]:
+    """A Redis that speaks TLS under a certificate of its own for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file, port = tmp_path / "certificate.pem", tmp_path / "key.pem", free_port()
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
+    files = ("--tls-cert-file", str(certificate_file), "--tls-key-file", str(key_file), "--tls-ca-cert-file", str(certificate_file))
+    server = RedisServer("--tls-port", str(port), *files, "--tls-auth-clients", "no")
+    yield TLSServer(server.start(), port, certificate_file)
+    server.stop()
+
+
+@pytest.mark.redis
+class TestTLS:
+    async def test_commands_travel_over_tls(self, tls_server: TLSServer, make_client: MakeClient) -> None:
+        """All connections of a client share one TLS context: reading the certificates takes longer than a command may."""
+        client = make_client(tls_server.url())
+        started = time.monotonic()
+        batches = [asyncio.create_task(client.command("INCR", "n")) for _ in range(3)]
+        for _ in range(30):
+            batches.append(asyncio.create_task(client.command("INCR", "n")))
+            await asyncio.sleep(0)
+        assert sorted(await asyncio.gather(*batches)) == list(range(1, 34))
+        assert time.monotonic() - started < 1
+
+    async def test_an_unknown_certificate_is_not_accepted(self, tls_server: TLSServer, make_client: MakeClient) -> None:
+        """Without the CA there is no connection, and the cause says why."""
+        client = make_client(f"rediss://127.0.0.1:{tls_server.port}")
+        with pytest.raises(StoreUnavailable) as failure:
+            await client.open()
+        assert "certificate" in str(failure.value.__cause__).lower()
+
+    async def test_checks_can_be_switched_off(self, tls_server: TLSServer, make_client: MakeClient) -> None:
+        """What the URL says goes to the TLS context."""
+        client = make_client(f"rediss://localhost:{tls_server.port}?ssl_cert_reqs=none&ssl_check_hostname=no")
+        assert await client.command("PING") == b"PONG"
+
+    def test_a_new_event_loop_for_every_request(self, tls_server: TLSServer) -> None:
+        """Under TLS, too, the old loop's connections are let go without complaint."""
+        with warnings.catch_warnings(record=True) as complaints:
+            warnings.simplefilter("always")
+            client = RedisClient(tls_server.url())
+            for number in range(1, 4):
+                assert asyncio.run(client.command("INCR", "n")) == number
+            del client
+            gc.collect()
+        assert [str(complaint.message) for complaint in complaints] == []
+
+    def test_the_test_speaks_tls(self, tls_server: TLSServer) -> None:
+        """The port is no plain one."""
+        assert ssl.get_server_certificate(("127.0.0.1", tls_server.port)) == tls_server.certificate.read_text()
+
+
+@pytest.mark.redis
+async def test_commands_travel_over_a_socket(tmp_path: Path, make_client: MakeClient) -> None:
+    """``unix://`` with a database of its own."""
+    socket = tmp_path / "redis.sock"
+    server = RedisServer("--unixsocket", str(socket)).start()
+    try:
+        client = make_client(f"unix://{socket}?db=3")
+        assert await client.command("SET", "a", "x") == b"OK"
+        assert server.cli.info("keyspace")["db3"]["keys"] == 1
+    finally:
+        server.stop()
+
+
+class TestSentinel:
+    async def test_the_master_is_found(self, sentinel_url: str, make_client: MakeClient, namespace: str) -> None:
+        """Scripts run on whoever is called the master."""
+        client = make_client(sentinel_url)
+        assert await client.run(ADD, [namespace], [1, ""]) == [namespace.encode(), 1, b""]
+        assert SERVICE in repr(client)
+
+    async def test_who_is_the_master_can_be_asked(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient
+    ) -> None:
+        """A connection is current as long as the Sentinels call its server the master."""
+        ((_, connections),) = await make_client(sentinel_url).servers()
+        connection = await connections.dedicated()
+        assert await connections.is_current(connection)
+        connection.port = sentinel.replica.port
+        assert not await connections.is_current(connection)
+        await connection.disconnect()
+
+    async def test_dead_sentinels_are_passed_over(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient
+    ) -> None:
+        """One that answers is enough, wherever it stands in the URL."""
+        living = f"127.0.0.1:{sentinel.sentinels[1].port}"
+        client = make_client(f"redis+sentinel://127.0.0.1:{free_port()},{living}/{SERVICE}/0")
+        assert await client.command("PING") == b"PONG"
+
+    @pytest.mark.security("AV-03")
+    async def test_a_frozen_sentinel_leaves_time_for_the_others(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient
+    ) -> None:
+        """The one that was asked first says nothing; the next one is asked within the connect limit."""
+        frozen = sentinel.sentinels[0]
+        frozen.process.pause()
+        try:
+            client = make_client(sentinel_url)
+            started = time.monotonic()
+            assert await client.command("PING") == b"PONG"
+            assert time.monotonic() - started < 1
+        finally:
+            frozen.process.resume()
+
+    async def test_an_unknown_service_is_unavailable(self, sentinel_url: str, make_client: MakeClient) -> None:
+        """The text names service and Sentinels."""
+        client = make_client(sentinel_url.replace(SERVICE, "other"))
+        with pytest.raises(StoreUnavailable, match="other"):
+            await client.open()
+
+    @pytest.mark.security("ST-15", "AV-01")
+    async def test_a_failover_is_followed(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, namespace: str
+    ) -> None:
+        """After the hand-over, writes go to the new master and find what was written before."""
+        client = make_client(sentinel_url, breaker=CircuitBreaker(reset_after=0.1))
+        await client.run(ADD, [namespace], [1, ""])
+        sentinel.master.cli.wait(1, 2000)  # replication is asynchronous
+        await asyncio.to_thread(sentinel.failover)
+        latest = time.monotonic() + 5
+        while True:
+            try:
+                assert await client.run(ADD, [namespace], [1, ""]) == [namespace.encode(), 2, b""]
+            except StoreUnavailable:
+                assert time.monotonic() < latest
+            else:
+                break
+        assert sentinel.master.cli.get(namespace) == "2"
+
+    @pytest.mark.security("ST-15")
+    async def test_a_demoted_master_is_left(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, namespace: str
+    ) -> None:
+        """A server that says READONLY loses the connection, and the Sentinels are asked again."""
+        client = make_client(sentinel_url)
+        await client.command("SET", namespace, "x")
+        sentinel.master.cli.config_set("min-replicas-to-write", 0)
+        before = sentinel.sentinels[0].cli.info("stats")["total_commands_processed"]
+        sentinel.master.cli.replicaof("127.0.0.1", sentinel.replica.port)
+        try:
+            with pytest.raises(StoreUnavailable):
+                await client.command("SET", namespace, "y")
+            with pytest.raises(StoreUnavailable):
+                await client.command("SET", namespace, "y")
+        finally:
+            sentinel.master.cli.replicaof("NO", "ONE")
+        assert sentinel.sentinels[0].cli.info("stats")["total_commands_processed"] > before
+
+    @pytest.mark.slow
+    @pytest.mark.security("ST-15", "AV-01")
+    async def test_a_killed_master_is_replaced(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, namespace: str
+    ) -> None:
+        """Unavailable until the Sentinels have chosen; nothing else is needed."""
+        client = make_client(sentinel_url, breaker=CircuitBreaker(reset_after=0.1))
+        await client.open()
+        sentinel.master.kill()
+        latest, unavailable = time.monotonic() + 20, 0
+        while True:
+            try:
+                await client.command("SET", namespace, "x")
+            except StoreUnavailable:
+                assert time.monotonic() < latest
+                unavailable += 1
+                await asyncio.sleep(0.02)
+            else:
+                break
+        assert unavailable > 0
+
+    def test_a_new_event_loop_for_every_request(self, sentinel_url: str, namespace: str) -> None:
+        """The connections to the Sentinels are let go as well."""
+        with warnings.catch_warnings(record=True) as complaints:
+            warnings.simplefilter("always")
+            client = RedisClient(sentinel_url)
+            for number in range(1, 4):
+                assert asyncio.run(client.run(ADD, [namespace], [1, ""])) == [namespace.encode(), number, b""]
+            del client
+            gc.collect()
+        assert [str(complaint.message) for complaint in complaints] == []
+
+    async def test_a_wrong_sentinel_password_is_no_outage(self, own_redis: RedisServer, make_client: MakeClient) -> None:
+        """Wrong credentials for the Sentinels are said to be just that."""
+        own_redis.cli.config_set("requirepass", "right")
+        client = make_client(f"redis+sentinel://127.0.0.1:{own_redis.port}/{SERVICE}?sentinel_password=wrong")
+        with pytest.raises(StoreError):
+            await client.open()

@@ -16,6 +16,9 @@ from .exceptions import SessionValueError
 MAX_RECORD_BYTES = 64 * 1024
 """Keys and encoded values of one session together (security row ST-12)."""
 
+_DEEPEST = 200
+"""Lists and dictionaries inside each other, of which the decoder still makes a value."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 
@@ -24,18 +27,22 @@ def encode(key: object, value: Any) -> bytes:
     """``value`` as JSON bytes.
 
     Raises:
-        SessionValueError: the value can't be JSON, or the key is no string. The message names the key, never the value.
+        SessionValueError: the value can't be JSON, is nested more than 200 deep, or the key is no string. The message names the
+            key, never the value.
     """
     if not isinstance(key, str):
         raise SessionValueError(f"Session keys must be strings, not {type(key).__name__}. Use str(key).")
     try:
-        return _encode(value).encode("utf-8")
-    except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
+        raw = _encode(value).encode("utf-8")
+        if raw.count(b"[") + raw.count(b"{") > _DEEPEST:
+            from_json(raw)  # it reads less deeply nested values than JSON's encoder writes
+    except (TypeError, ValueError, RecursionError) as error:
         reason = type(value).__name__ if isinstance(error, TypeError) else type(error).__name__
         raise SessionValueError(
             f"session[{key[:64]!r}] can't be stored as JSON ({reason}). "
             "Store plain values (str, int, float, bool, None, list, dict) and convert others yourself."
         ) from None
+    return raw
 
 
 def decode(raw: bytes) -> Any:
@@ -54,7 +61,7 @@ def check_size(data: Mapping[str, bytes]) -> None:
     Raises:
         SessionValueError: names the largest key.
     """
-    size = sum(len(key.encode("utf-8")) + len(value) for key, value in data.items())
+    size = sum(len(key.encode("utf-8", "surrogatepass")) + len(value) for key, value in data.items())
     if size > MAX_RECORD_BYTES:
         largest = max(data, key=lambda key: len(data[key]))
         raise SessionValueError(

@@ -1,9 +1,10 @@
 """How long a session lives. All in seconds; pure arithmetic."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Self
 
-from .exceptions import Problem
+from .exceptions import Problem, SessionError
 
 DAY = 24 * 3600.0
 LONGEST = 400 * DAY
@@ -43,16 +44,32 @@ class Lifetimes:
         return max(0.0, min(self.idle, self.absolute)) * self.touch_share
 
     def limited_to(self, lifetime: float) -> Self:
-        """The same policy for one session that may live ``lifetime`` seconds at most, idle or not (remember-me, step-up)."""
+        """The same policy for one session that may live ``lifetime`` seconds at most, idle or not (remember-me, step-up).
+
+        Raises:
+            SessionError: that is longer than any session may live, or no time at all.
+        """
+        finite(lifetime)
         return replace(self, idle=lifetime, absolute=lifetime)
 
     def problems(self) -> list[Problem]:
         """What is wrong with these lifetimes."""
         found = []
         for field, value in (("idle_timeout", self.idle), ("absolute_timeout", self.absolute)):
-            if not value <= LONGEST:  # NaN too
+            if not isfinite(value) or value > LONGEST:
                 found.append(Problem(field, f"{value!r} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
         return found
+
+
+def finite(lifetime: float) -> float:
+    """``lifetime``, if it is one: nothing lives for ever. Zero or less is one, and over at once.
+
+    Raises:
+        SessionError: it isn't.
+    """
+    if not isfinite(lifetime) or lifetime > LONGEST:
+        raise SessionError(f"A lifetime of {lifetime!r} s is not finite. Use at most {LONGEST:.0f} s (400 days).")
+    return lifetime
 
 
 def deadline(last_seen_at: float, idle_timeout: float, expires_at: float) -> float:

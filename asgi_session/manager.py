@@ -12,6 +12,7 @@ from typing import Any
 from . import codec
 from .exceptions import ConfigurationError, SessionConflict, SessionError
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
+from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
 from .settings import SecretKeys, SessionSettings
 from .stores.base import Maintenance, SessionStore, StoreHealth, StoreStats, UserSessions
@@ -142,8 +143,12 @@ class SessionManager:
         return await self._commit(session, Changes(set=encoded, remove=frozenset(remove), if_version=if_version))
 
     async def extend(self, session: str, lifetime: float) -> StoredSession | None:
-        """Let the session live ``lifetime`` seconds from now, idle or not. Zero or less ends it now. None where it has ended."""
-        if lifetime <= 0:
+        """Let the session live ``lifetime`` seconds from now, idle or not. Zero or less ends it now. None where it has ended.
+
+        Raises:
+            SessionError: ``lifetime`` is longer than any session may live (400 days).
+        """
+        if finite(lifetime) <= 0:
             await self.destroy(session)
             return None
         return await self._commit(session, Changes(idle_timeout=lifetime, lifetime=lifetime))

@@ -22,10 +22,10 @@ def open_socket(
     return connect(f"{server.socket_url}{path}", additional_headers=headers, proxy=None, open_timeout=10)
 
 
-def refusal_of(server: AsgiServer, headers: dict[str, str]) -> Response:
+def refusal_of(server: AsgiServer, headers: dict[str, str], path: str = "/socket") -> Response:
     """How the server answers a handshake that is not accepted."""
     try:
-        with open_socket(server, headers):
+        with open_socket(server, headers, path):
             raise AssertionError("The handshake was accepted.")
     except InvalidStatus as refused:
         return refused.response

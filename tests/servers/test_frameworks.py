@@ -25,6 +25,7 @@ def data_of(client: httpx.Client) -> dict[str, object]:
     return data
 
 
+@pytest.mark.security("ID-14")
 def test_reading_leaves_nothing_behind(server: AsgiServer, visitor: Visit) -> None:
     """A visitor whose session stays empty gets no cookie."""
     answer = visitor(server).get("/session")
@@ -55,7 +56,7 @@ def test_nested_changes_are_saved(server: AsgiServer, visitor: Visit) -> None:
     assert data_of(client) == {"notes": {"list": ["milk", "bread"]}}
 
 
-@pytest.mark.security("ID-04")
+@pytest.mark.security("LC-01", "LC-14")
 def test_login_changes_the_id_and_kills_the_old_one(server: AsgiServer, visitor: Visit) -> None:
     """Who logs in gets another cookie with what was to be kept; whoever still has the old one has nothing."""
     client, thief = visitor(server), visitor(server)
@@ -70,6 +71,7 @@ def test_login_changes_the_id_and_kills_the_old_one(server: AsgiServer, visitor:
     assert thief.get("/session").json() == {"user": None, "handle": None, "data": {}}
 
 
+@pytest.mark.security("LC-07")
 def test_logout_ends_the_session_and_withdraws_the_cookie(server: AsgiServer, visitor: Visit) -> None:
     """After a logout the cookie is gone, and would be worth nothing if it were not."""
     client, second_tab = visitor(server), visitor(server)

@@ -33,6 +33,7 @@ async def knows_no_lifespan(scope: Any, receive: Any, send: Any) -> None:
     raise NotImplementedError
 
 
+@pytest.mark.security("AV-10")
 @pytest.mark.parametrize("app", [follows_the_lifespan, knows_no_lifespan])
 async def test_server_hears_of_the_end_after_everything_has_stopped(app: Any) -> None:
     """A server cancels what still runs once it was told that all is over, so it is told last."""

@@ -67,7 +67,7 @@ def test_handshake_brings_the_cookie_where_the_server_can(server: AsgiServer, vi
     assert sent.startswith("session=") is server.program.sends_headers_of_accept
 
 
-@pytest.mark.security("CS-06")
+@pytest.mark.security("CS-08")
 def test_socket_of_another_site_is_refused_before_it_is_accepted(server: AsgiServer, visitor: Visit) -> None:
     """The handshake itself is answered with 403, and says why where the server lets an application speak."""
     client = visitor(server)
@@ -80,6 +80,7 @@ def test_socket_of_another_site_is_refused_before_it_is_accepted(server: AsgiSer
     assert client.get("/session").json()["data"] == {"count": 1}
 
 
+@pytest.mark.security("AV-10")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_server_ends_and_leaves_nothing(program: str, visitor: Visit) -> None:
     """Asked to end, a server ends, with no task of ours left at its lifespan's end and no process after it."""
@@ -95,6 +96,7 @@ def test_server_ends_and_leaves_nothing(program: str, visitor: Visit) -> None:
         server.stop()
 
 
+@pytest.mark.security("AV-10")
 @pytest.mark.parametrize("program", WITH_LIFESPAN)
 def test_server_ends_and_leaves_no_connection(program: str, visitor: Visit, redis_url: str) -> None:
     """The same with the sessions in Redis: its connections and their tasks are closed before the server hears of the end."""
@@ -109,7 +111,7 @@ def test_server_ends_and_leaves_no_connection(program: str, visitor: Visit, redi
         server.stop()
 
 
-@pytest.mark.security("CF-02")
+@pytest.mark.security("AV-09")
 @pytest.mark.parametrize("program", WITH_LIFESPAN)
 def test_mistakes_keep_the_server_from_starting(program: str) -> None:
     """A server that knows the lifespan refuses to start and shows every mistake at once."""

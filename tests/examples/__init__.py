@@ -1,0 +1,1 @@
+"""The examples as their readers meet them: started by the documented command, tried by the documented lines."""

@@ -18,6 +18,7 @@ from .settings import SecretKeys, SessionSettings
 from .stages.base import Receive, Rejection, Send
 from .stages.commit import Commit
 from .stages.full import OnStoreError
+from .stages.guard import SocketGuard
 from .stores.base import SessionStore
 from .tokens.base import TokenVerifier
 from .wiring import wire
@@ -126,7 +127,10 @@ class SessionMiddleware:
         scope["asgi_session"] = request.public
         commit = Commit(self._engine, request, send)
         try:
-            await self.app(scope, receive, commit)
+            if kind == "http":
+                await self.app(scope, receive, commit)
+            else:
+                await self._socket(request, receive, send, commit)
         except StoreError as error:  # a login, logout or save that the handler did not shield from an outage
             if not await commit.answer_for(error):
                 raise
@@ -134,3 +138,11 @@ class SessionMiddleware:
         if commit.is_due():
             await commit.finish()
         return None
+
+    async def _socket(self, request: Request, receive: Receive, send: Send, commit: Commit) -> None:
+        """A WebSocket, which ends with its session."""
+        guard = SocketGuard(request, self._engine.watches, receive, send, commit)
+        try:
+            await self.app(request.scope, guard.receive, guard.send)
+        finally:
+            await guard.leave()

@@ -99,6 +99,24 @@ class Session(dict[str, Any]):
         """
         await self.transaction.revoke_others()
 
+    async def require_fresh(self) -> None:
+        """Ask the store now whether the session is still live, whatever was cached: before a payment, a change of password.
+
+        Only this request waits for the answer.
+
+        Raises:
+            SessionGone: it has ended, or there was none.
+            StoreUnavailable: nobody can tell.
+        """
+        await self.transaction.require_fresh()
+
+    async def wait_ended(self) -> None:
+        """Return when the session has ended (logout, revocation, expiry, a new id): for streams that must not outlive it.
+
+        Returns at once where there is none. WebSockets are closed without it.
+        """
+        await self.transaction.wait_ended()
+
     async def save(self, *, if_unchanged: bool = False) -> None:
         """Save now rather than when the response starts. With ``if_unchanged``, only if no other request saved meanwhile.
 

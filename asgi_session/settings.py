@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Secret
 
+from .cache.link import Coherent
+from .cache.watch import SessionWatch
+from .clock import SYSTEM_CLOCK
 from .cookies import CookiePolicy, SameSite
 from .exceptions import Problem
 from .ids import CredentialSigner
@@ -75,7 +78,9 @@ class SessionSettings:
 
     def engine(self) -> SessionEngine:
         """The parts, wired."""
-        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies)
+        link = self.store.link if isinstance(self.store, Coherent) else None
+        watches = SessionWatch(self.store, link, self.store.namespace, SYSTEM_CLOCK.monotonic)
+        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies, watches)
 
     def derived_key(self, label: str) -> bytes:
         """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""

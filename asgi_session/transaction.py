@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from . import codec
+from .cache.watch import SessionWatch
 from .client_description import Client, metadata
 from .cookies import CookiePolicy
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
@@ -48,6 +49,7 @@ class SessionEngine:
     signer: CredentialSigner
     lifetimes: Lifetimes
     cookies: CookiePolicy
+    watches: SessionWatch
     steps: set[asyncio.Task[Any]] = field(default_factory=set)
     """Store steps under way; shutdown waits for them."""
 
@@ -164,6 +166,25 @@ class Transaction:
         if not isinstance(store, UserSessions):
             raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
         await self._engine.finish(store.revoke_user(record.user_id, keep=record.key))
+
+    async def require_fresh(self) -> None:
+        """See :meth:`Session.require_fresh`."""
+        if self.record is None:
+            raise SessionGone("There is no session to ask the store for.")
+        record = await self._engine.store.load(self.record.key)
+        if record is None:
+            self._refuse()
+            raise SessionGone("The session has ended.")
+
+    async def wait_ended(self) -> None:
+        """See :meth:`Session.wait_ended`."""
+        if self.record is None:
+            return
+        watch = self._engine.watches.add(self.record)
+        try:
+            await watch.ended.wait()
+        finally:
+            self._engine.watches.remove(watch)
 
     async def save(self, session: Session, *, if_unchanged: bool) -> None:
         """See :meth:`Session.save`."""

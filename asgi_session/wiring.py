@@ -16,6 +16,7 @@ from .exceptions import Problem
 from .lifespan import Part
 from .ratelimit.base import RateLimiter
 from .ratelimit.fallback import FallbackRateLimiter
+from .ratelimit.leases import LeasedRateLimiter
 from .ratelimit.memory import MemoryRateLimiter
 from .ratelimit.partitions import Partitions
 from .ratelimit.redis import RedisRateLimiter
@@ -96,6 +97,7 @@ def wire(
         parts.append(settings.store.link)
     if touches is not None:
         parts.append(touches)
+    parts.append(engine.watches)
     parts.append(Drain(engine, loader))
     if issuers is not None:
         parts.append(issuers)
@@ -114,7 +116,8 @@ def _limiter(store: SessionStore) -> RateLimiter:
     """Counts live where the sessions live: in Redis for all processes, else in this one."""
     if not isinstance(store, RedisStore):
         return MemoryRateLimiter()
-    return FallbackRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace), MemoryRateLimiter())
+    shared = LeasedRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace))
+    return FallbackRateLimiter(shared, MemoryRateLimiter())
 
 
 class Drain:

@@ -109,6 +109,15 @@ class MemoryRateLimiter:
         """Use the units of all permits, or of none."""
         return self.decide(permits)
 
+    async def lease(self, permits: Sequence[Permit], most: int) -> tuple[int, list[Decision]]:
+        """Take the permits of one partition as many times as there is room, ``most`` at most: how often, and what is left."""
+        looks = self.decide(permits, consume=False)
+        costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
+        times = min(most, *(look.remaining // cost for look, cost in zip(looks, costs, strict=True)))
+        if times < 1 or not all(look.allowed for look in looks):
+            return 0, looks
+        return times, self.decide([permit._replace(cost=permit.cost * times) for permit in permits])
+
     def acquire_now(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""
         return self.decide(permits)

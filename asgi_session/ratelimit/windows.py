@@ -35,7 +35,7 @@ class SlidingCounter:
         """Units in use; moves on to the window that ``now`` is in."""
         window = self.window
         age = now - self.start
-        if age >= window:
+        if age > window:
             if age >= 2 * window:
                 self.start, self.previous, self.current = NEVER, 0, 0
                 return 0

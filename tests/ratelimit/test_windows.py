@@ -56,14 +56,16 @@ class LimitsOnFakeRedis:
         return answers
 
 
-def without_exact_expiry(timeline: Sequence[Hit], limit: str) -> Sequence[Hit]:
-    """The timeline up to the first hit that comes exactly two windows after an earlier one."""
-    apart = [2 * item.get_expiry() * 8 for item in parse_many(limit)]
-    times = list(itertools.accumulate(pause for pause, _ in timeline))
-    for index, at in enumerate(times):
-        if any(at - distance in times[:index] for distance in apart):
-            return timeline[:index]
-    return timeline
+def without_exact_expiry(timeline: Sequence[Hit], limit: str) -> list[Hit]:
+    """The timeline without hits that come exactly two or more whole windows after an earlier one."""
+    windows = [item.get_expiry() * 8 for item in parse_many(limit)]
+    times: list[int] = []
+    hits: list[Hit] = []
+    for at, (_, cost) in zip(itertools.accumulate(pause for pause, _ in timeline), timeline, strict=True):
+        if not any((at - earlier) % window == 0 and at - earlier >= 2 * window for earlier in times for window in windows):
+            hits.append((at - (times[-1] if times else 0), cost))
+            times.append(at)
+    return hits
 
 
 async def admissions_of(
@@ -196,7 +198,7 @@ async def test_bound_of_each_strategy(strategy: str, limit: int, timeline: list[
     for first in admissions:
         assert sum(first <= hit < first + window for hit in admissions) <= most
     grid = admissions[0]
-    per_cell = [(hit - grid) // window for hit in admissions] if strategy == "sliding" else []
+    per_cell = [max(0, hit - grid - 1) // window for hit in admissions] if strategy == "sliding" else []
     assert all(per_cell.count(cell) <= limit for cell in per_cell if _unbroken(admissions, window))
 
 

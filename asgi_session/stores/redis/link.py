@@ -21,7 +21,6 @@ from ...clock import SYSTEM_CLOCK
 from ...exceptions import StoreError
 from ...ids import BUCKETS
 from ...redis.client import RedisClient
-from ...redis.slots import slot_of
 from .keys import Keys
 from .topology import slots_served
 
@@ -140,6 +139,8 @@ class Follower:
         self._followed: set[str] = set()  # buckets whose channel the server says we follow
         self._all_news = keys.all_news
         if sharded:
+            from ...redis.slots import slot_of  # loads the driver
+
             for bucket in (f"{number:03x}" for number in range(BUCKETS)):
                 channel = keys.news(bucket)
                 self._channels[channel.encode()] = bucket

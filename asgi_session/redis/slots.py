@@ -1,18 +1,23 @@
-"""Which node of a Cluster serves which slot."""
+"""Which node of a Cluster serves which slot. Needs no driver, so that whoever names keys and channels can ask."""
 
+from binascii import crc_hqx
 from collections.abc import Sequence
 from typing import Any
 
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-
 from asgi_session.redis.url import Host
 
-__all__ = ["SlotMap", "slot_of"]
+SLOTS = 16384
 
 
 def slot_of(key: str | bytes | int | float) -> int:
-    """The slot of a key: CRC16 of its ``{hash tag}``, or of all of it."""
-    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+    """The slot of a key: CRC16 of its first ``{hash tag}``, if that is not empty, or of all of it."""
+    name = key if isinstance(key, bytes) else str(key).encode()
+    opening = name.find(b"{")
+    if opening >= 0:
+        closing = name.find(b"}", opening)
+        if closing > opening + 1:
+            name = name[opening + 1 : closing]
+    return crc_hqx(name, 0) % SLOTS
 
 
 class SlotMap:
@@ -25,7 +30,7 @@ class SlotMap:
             reply: ``[[first slot, last slot, [host, port, …] of the primary, [host, port, …] of a replica, …], …]``
             witness: who replied; a node that does not know its own host name is reached under the witness' one.
         """
-        self._owners: list[Host | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        self._owners: list[Host | None] = [None] * SLOTS
         nodes: dict[Host, None] = {}
         primaries: dict[Host, None] = {}
         for first, last, *places in reply:

@@ -1,12 +1,15 @@
 """Finding and reading what a provider publishes."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from asgi_session.tokens import provider as provider_module
 from asgi_session.tokens.algorithms import ASYMMETRIC
 from asgi_session.tokens.fetch import FetchFailed
+from asgi_session.tokens.keys import import_keys
 from asgi_session.tokens.provider import Provider
 from tests.tokens.parts import ISSUER, FakeProvider, SigningKey
 
@@ -60,6 +63,21 @@ async def test_after_a_failure_the_metadata_is_asked_again() -> None:
     fake.metadata["jwks_uri"] = "https://keys.example.org/new"
     await provider.download()
     assert fake.requests[-1] == "https://keys.example.org/new"
+
+
+@pytest.mark.security("AV-11")
+async def test_keys_are_imported_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred RSA keys take 30 ms, during which requests have to go on."""
+    threads: list[threading.Thread] = []
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return import_keys(*arguments)
+
+    monkeypatch.setattr(provider_module, "import_keys", noted)
+    await provider_of(FakeProvider(KEY)).download()
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.security("JW-25", "OA-09")

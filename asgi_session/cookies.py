@@ -48,12 +48,14 @@ def find_cookie(line: bytes, name: bytes) -> bytes | Ambiguous | None:
     found: bytes | None = None
     at = line.find(sought)
     while at >= 0:
+        end = line.find(b";", at)
         if at == 0 or line[at - 2 : at] == b"; " or _starts_pair(line, at):
             if found is not None:
                 return AMBIGUOUS
-            end = line.find(b";", at)
             found = line[at + len(sought) : end if end >= 0 else None].strip(b" \t")
-        at = line.find(sought, at + 1)
+        if end < 0:
+            break
+        at = line.find(sought, end)  # one look per pair: a value full of names costs no more than another one
     return found
 
 
@@ -121,10 +123,11 @@ class CookiePolicy:
 
     def max_age_for(self, record: Record, default_idle: float) -> int | None:
         """Seconds for which the client shall keep the cookie: never longer than the session can live."""
-        if self.max_age is None and record.idle_timeout == default_idle:
-            return None
-        wanted = self.max_age if self.max_age is not None and record.idle_timeout == default_idle else record.idle_timeout
-        return int(min(wanted, record.expires_at - record.last_seen_at, LONGEST))
+        wanted = self._wanted_age(record, default_idle)
+        return int(min(wanted, record.expires_at - record.last_seen_at, LONGEST)) if wanted is not None else None
+
+    def _wanted_age(self, record: Record, default_idle: float) -> float | None:
+        return self.max_age if record.idle_timeout == default_idle else record.idle_timeout
 
     def is_due(self, record: Record, default_idle: float) -> bool:
         """Whether the client's copy is to be renewed with this read: at most once per half of its Max-Age.
@@ -138,11 +141,14 @@ class CookiePolicy:
         return self._halves(record, record.last_seen_at, record.read_at + 2 * lifetimes.touch_after, lifetimes.idle)
 
     def _halves(self, record: Record, before: float, after: float, default_idle: float) -> bool:
-        """Whether half of the Max-Age, counted from the creation, ended between two times."""
-        max_age = self.max_age_for(record, default_idle)
-        if max_age is None or max_age <= 0:
+        """Whether half of the Max-Age, counted from the creation, ended between two times.
+
+        Of the whole Max-Age, also where the absolute end is nearer: a cookie that lasts until then needs no renewal.
+        """
+        age = self._wanted_age(record, default_idle)
+        if age is None or age <= 0:
             return False
-        half = max_age / 2
+        half = min(age, LONGEST) / 2
         return (after - record.created_at) // half > (before - record.created_at) // half
 
     def problems(self) -> list[Problem]:

@@ -10,11 +10,12 @@ import re
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
 from ..context import Request, Verdict
-from ..cookies import Ambiguous, CookiePolicy, find_cookie
+from ..cookies import MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
 MAX_AUTHORIZATION = 16 * 1024
+MAX_JOINED = max(MAX_AUTHORIZATION, MAX_COOKIE_HEADER)
 _BEARER = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN68 = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 
@@ -43,7 +44,10 @@ class Resolve:
         for name, value in scope["headers"]:
             if name in _READ:
                 authorizations += name == b"authorization"
-                found[name] = value if name not in found else found[name] + b"; " + value
+                if name not in found:
+                    found[name] = value
+                elif len(found[name]) <= MAX_JOINED:  # what is too long already stays so; joining it on would take quadratic time
+                    found[name] += b"; " + value
         if authorizations:
             rejection = self._bearer(request, found[b"authorization"], authorizations)
             if rejection is not None:

@@ -110,7 +110,7 @@ async def test_a_creation_that_fails_hands_out_no_cookie() -> None:
 
 @pytest.mark.parametrize("fault", ["failures", "lost_replies"])
 async def test_a_login_that_fails_logs_nobody_in(fault: str) -> None:
-    """The handler that does not catch it answers 503; with the reply lost the visitor's old session may be over, never both alive."""
+    """Whoever does not catch it answers 503; with the reply lost the visitor's old session may be over, but nobody is logged in."""
     store = WatchedStore()
     async with visiting(sessions(store=store)) as browser:
         await browser.get("/count")

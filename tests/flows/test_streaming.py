@@ -20,6 +20,7 @@ SITE_ALONE = pages(SITE)
 
 
 def chunk(text: str, *, more: bool) -> dict[str, Any]:
+    """A part of the body."""
     return {"type": "http.response.body", "body": text.encode(), "more_body": more}
 
 

@@ -113,7 +113,7 @@ local function reset(quota, units, log)
     local used = quota.used + units
     return (used > 0 and redis.call('LINDEX', log, used - 1) - now + 1 or 0) + quota.window
   end
-  return (quota.start > 0 and quota.start - now or 0) + quota.window
+  return quota.start == 0 and quota.window or math.max(1, quota.start + quota.window - now)
 end
 
 local granted, permits, at = tonumber(ARGV[2]), {}, 3

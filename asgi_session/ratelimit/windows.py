@@ -55,8 +55,8 @@ class SlidingCounter:
         self.current += units
 
     def reset_in(self, now: int) -> int:
-        """Milliseconds to the end of the current window."""
-        return self.window if self.start == NEVER else self.start + self.window - now
+        """Milliseconds to the end of the current window; at least one, since the last one belongs to it."""
+        return self.window if self.start == NEVER else max(1, self.start + self.window - now)
 
     def wait(self, now: int, cost: int) -> int:
         """Milliseconds until ``cost`` units fit, when they don't now; a whole window when they never will."""

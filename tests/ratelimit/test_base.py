@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from asgi_session.ratelimit.base import Permit, RateLimiter, admitted
+from asgi_session.ratelimit.leases import Leasing
 from tests.ratelimit.parts import StoppedClock, permit
 
 STRATEGIES = ["sliding", "moving"]
@@ -186,6 +187,17 @@ async def test_clock_that_steps_back_locks_nobody_out(limiter: RateLimiter, cloc
     assert not admitted(await limiter.acquire([wish]))
     clock.advance(20.5)
     assert await spend(limiter, wish, times=5) == 3
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_lease_takes_what_is_there(limiter: Leasing, strategy: str) -> None:
+    """A lease gets as many times the permits as all rules have room for, and counts just these."""
+    wishes = [permit("10/minute", name="a", strategy=strategy, cost=2), permit("9/minute", name="b", strategy=strategy)]
+    assert (await limiter.lease(wishes, 3))[0] == 3
+    granted, decisions = await limiter.lease(wishes, 50)
+    assert granted == 2
+    assert [decision.remaining for decision in decisions] == [0, 4]
+    assert (await limiter.lease(wishes, 50))[0] == 0
 
 
 async def test_decision_without_waiting_counts_or_leaves_it_to_acquire(limiter: RateLimiter) -> None:

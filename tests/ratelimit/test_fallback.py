@@ -171,14 +171,19 @@ async def test_policy_that_is_not_shared_costs_no_io(limiter: FallbackRateLimite
     assert shared.calls == 1
 
 
-async def test_decision_without_waiting_only_where_nothing_is_shared(limiter: FallbackRateLimiter) -> None:
-    """Own policies are decided at once; as soon as a shared one is among them, the decision has to be awaited."""
-    own = FailureBudget("5/minute").charge("p")
-    decisions = limiter.acquire_now([own])
-    assert decisions is not None
-    assert decisions[0].remaining == 4
-    assert limiter.acquire_now([own, permit("9/minute")]) is None
+async def test_decision_without_waiting(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
+    """What needs no round trip is decided at once: own policies, and shared ones while the storage is away."""
+    own, rule = FailureBudget("5/minute").charge("p"), permit("9/minute", name="rule")
+    [counted] = limiter.acquire_now([own]) or []
+    assert counted.remaining == 4
+    assert limiter.acquire_now([own, rule]) is None
     assert (await limiter.peek([own]))[0].remaining == 4
+    [by_storage] = limiter.acquire_now([rule]) or []
+    assert (by_storage.degraded, by_storage.remaining) == (None, 8)
+    shared.failure = StoreUnavailable("away")
+    await limiter.acquire([rule])
+    [by_fallback] = limiter.acquire_now([rule]) or []
+    assert (by_fallback.degraded, by_fallback.remaining) == ("local", 7)
 
 
 async def test_shared_refusal_keeps_own_policies_from_counting(limiter: FallbackRateLimiter) -> None:

@@ -92,17 +92,6 @@ async def test_large_cost(limiter: RedisRateLimiter, strategy: str) -> None:
     assert (await limiter.peek([wish]))[0].remaining == 3_000
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_lease_takes_what_is_there(limiter: RedisRateLimiter, strategy: str) -> None:
-    """A lease gets as many times the permits as all rules have room for, and counts just these."""
-    wishes = [permit("10/minute", name="a", strategy=strategy, cost=2), permit("9/minute", name="b", strategy=strategy)]
-    assert (await limiter.lease(wishes, 3))[0] == 3
-    granted, decisions = await limiter.lease(wishes, 50)
-    assert granted == 2
-    assert [decision.remaining for decision in decisions] == [0, 4]
-    assert (await limiter.lease(wishes, 50))[0] == 0
-
-
 async def test_refused_script_is_a_store_error(limiter: RedisRateLimiter, redis_server: RedisServer, namespace: str) -> None:
     """What the server refuses arrives as the package's own error."""
     await limiter.acquire([permit("5/minute")])
@@ -128,20 +117,21 @@ async def test_cluster_spreads_partitions_and_keeps_each_together(cluster: Redis
 
 HIT_FROM_ANOTHER_PROCESS = """
 import asyncio, sys, time
-from asgi_session.ratelimit.base import admitted
+from asgi_session.ratelimit.base import Permit, admitted
 from asgi_session.ratelimit.redis import RedisRateLimiter
+from asgi_session.ratelimit.rules import RateLimit
 from asgi_session.redis import RedisClient
-from tests.ratelimit.parts import permit
 
 async def main(url, namespace, limit, strategy, attempts, skew):
     real = time.time
     time.time = lambda: real() + float(skew)
     client = RedisClient(url)
     limiter = RedisRateLimiter(client, namespace=namespace)
-    await limiter.peek([permit(limit, strategy=strategy)])
+    wish = Permit(RateLimit(limit, strategy=strategy).policy, "p")
+    await limiter.peek([wish])
     print("ready", flush=True)
     sys.stdin.readline()
-    answers = await asyncio.gather(*(limiter.acquire([permit(limit, strategy=strategy)]) for _ in range(int(attempts))))
+    answers = await asyncio.gather(*(limiter.acquire([wish]) for _ in range(int(attempts))))
     print(sum(map(admitted, answers)), flush=True)
     await client.close()
 

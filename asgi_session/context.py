@@ -89,9 +89,11 @@ class Request:
         token = self.public.token
         if token is not None:
             return f"{token.issuer}\0{token.subject}"
-        return self.session.user_id
+        record = self.session.transaction.record
+        return record.user_id if record is not None else None
 
     @property
     def session_key(self) -> str | None:
         """The handle of the session; None without one. Known after validation."""
-        return self.session.handle
+        record = self.session.transaction.record
+        return record.key.handle if record is not None else None

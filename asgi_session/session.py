@@ -7,6 +7,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from .record import Record
     from .transaction import Transaction
 
 
@@ -31,37 +32,47 @@ class Session(dict[str, Any]):
     @property
     def is_new(self) -> bool:
         """Whether the store has no record of it (yet)."""
-        return self._transaction is None or self._transaction.record is None
+        return self._record() is None
 
     @property
     def user_id(self) -> str | None:
         """Who logged in; None while anonymous."""
-        return self._transaction.record.user_id if self._transaction and self._transaction.record else None
+        record = self._record()
+        return record.user_id if record is not None else None
 
     @property
     def handle(self) -> str | None:
         """Its public name, for lists of sessions and logs: not the id, and no way to it. None while new."""
-        return self._transaction.record.key.handle if self._transaction and self._transaction.record else None
+        record = self._record()
+        return record.key.handle if record is not None else None
 
     @property
     def credential(self) -> str | None:
         """What a client without cookies sends as ``Authorization: Bearer …``: a secret, for the response of a login only."""
-        return self._transaction.credential if self._transaction and self._transaction.record else None
+        return self._transaction.credential if self._transaction is not None and self._record() is not None else None
 
     @property
     def created_at(self) -> float | None:
         """When it was created, seconds since the epoch. None while new."""
-        return self._transaction.record.created_at if self._transaction and self._transaction.record else None
+        record = self._record()
+        return record.created_at if record is not None else None
 
     @property
     def last_seen_at(self) -> float | None:
         """When a request last slid its idle timeout (at most once per share of it). None while new."""
-        return self._transaction.record.last_seen_at if self._transaction and self._transaction.record else None
+        record = self._record()
+        return record.last_seen_at if record is not None else None
 
     @property
     def expires_at(self) -> float | None:
         """When it ends if no request comes any more, seconds since the epoch. None while new."""
-        return self._transaction.record.deadline if self._transaction and self._transaction.record else None
+        record = self._record()
+        return record.deadline if record is not None else None
+
+    def _record(self) -> "Record | None":
+        """What is told about the record depends on the cookie, as its values do."""
+        self.accessed = True
+        return self._transaction.record if self._transaction is not None else None
 
     # -- verbs ----------------------------------------------------------------------------------------------------------
 
@@ -225,6 +236,7 @@ class Session(dict[str, Any]):
         super().clear()
 
     def pop(self, key: str, *args: Any) -> Any:  # noqa: D102
+        self.accessed = True
         if super().__contains__(key):
             self.mark_modified()
         return super().pop(key, *args)

@@ -17,7 +17,7 @@ from . import codec
 from .cache.watch import SessionWatch
 from .client_description import Client, metadata
 from .cookies import CookiePolicy
-from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
+from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone, SessionValueError
 from .ids import CredentialSigner, new_session_id, random_bucket, store_key, user_bucket
 from .lifetimes import Lifetimes
 from .record import EMPTY, Changes, Conflict, Draft, Record
@@ -215,7 +215,10 @@ class Transaction:
         if session.modified:
             return True
         for key in self._mutable:  # noqa: SIM110  # a generator costs more than all the rest, and most sessions have no such key
-            if codec.encode(key, dict.get(session, key)) != self._baseline[key]:
+            try:
+                if codec.encode(key, dict.get(session, key)) != self._baseline[key]:
+                    return True
+            except SessionValueError:  # the commit says so
                 return True
         return False
 

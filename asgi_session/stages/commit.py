@@ -123,8 +123,9 @@ class Commit:
         request = self._request
         cookie = self._cookie(session)
         limits = request.public.rate_limits
-        varies = session.accessed or request.cookie is None
-        personal = cookie is not None or request.public.token is not None or session.user_id is not None
+        record = session.transaction.record
+        personal = cookie is not None or request.public.token is not None or (record is not None and record.user_id is not None)
+        varies = personal or session.accessed or request.cookie is None  # a handler may have looked at scope["user"] alone
         if not (varies or personal or limits):
             return None
         added: list[Header] = []
@@ -156,7 +157,7 @@ class Commit:
         if record is None or transaction.credential is None:
             return None
         policy = self._engine.cookies
-        if transaction.announce or policy.is_due(record, self._engine.lifetimes.idle):
+        if transaction.announce or (record.slid_from is not None and policy.is_due(record, self._engine.lifetimes.idle)):
             session.accessed = True
             return request.cookie.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
         return None

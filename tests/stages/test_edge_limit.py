@@ -1,0 +1,145 @@
+"""Is this client over its quota, or over its budget of failed credentials? Before anything is spent on it."""
+
+from typing import Any
+
+import pytest
+
+from asgi_session import FailureBudget, RateLimit
+from asgi_session.ids import looks_like_credential
+from asgi_session.stages import edge_limit
+from tests.support.asgi import exchange, http_scope
+from tests.support.site import SITE, bearer, sessions, visiting
+from tests.support.stores import WatchedStore
+from tests.tokens.parts import SigningKey, valid_claims, verifier_of
+
+KEY = SigningKey("ES256")
+ELSEWHERE = ("203.0.113.9", 1)
+FORGED = "0" * 45 + "A." + "A" * 43
+
+
+class CountingVerifier:
+    """A verifier that counts the tokens that it is asked about."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._verifier = verifier_of(KEY)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._verifier, name)
+
+    async def verify(self, token: str) -> Any:
+        self.asked += 1
+        return await self._verifier.verify(token)
+
+    def cached(self, token: str) -> Any:
+        self.asked += 1
+        return self._verifier.cached(token)
+
+
+@pytest.mark.security("RL-17")
+async def test_a_quota_stands_before_store_and_cryptography() -> None:
+    """A client over its quota gets 429 for a cookie, a session id and a token, and none of them is looked at."""
+    store, verifier = WatchedStore(), CountingVerifier()
+    app = sessions(store=store, bearer=verifier, rate_limits=[RateLimit("2/day")])
+    async with visiting(app) as browser:
+        await browser.get("/login?alice")
+        await browser.get("/who")
+        store.calls.clear()
+        token = bearer(KEY.sign())
+        for headers in ([], token, bearer(browser.credential), bearer(FORGED)):
+            response = await browser.get("/who", headers=headers)
+            assert response.status == 429
+            assert int(response.get("retry-after") or 0) >= 1
+            assert response.get("cache-control") == "no-store"
+        assert not store.calls
+        assert verifier.asked == 0
+
+
+@pytest.mark.security("RL-17")
+async def test_pages_that_do_not_exist_count_too() -> None:
+    """Whoever tries paths uses up the same quota."""
+    async with visiting(sessions(rate_limits=[RateLimit("2/day")])) as browser:
+        statuses = [(await browser.get(path)).status for path in ("/nowhere", "/nothing", "/read")]
+    assert statuses == [404, 404, 429]
+
+
+@pytest.mark.security("RL-17")
+@pytest.mark.parametrize("bad", ["cookie", "session id", "token"])
+async def test_bad_credentials_use_up_a_budget(bad: str) -> None:
+    """After some of them the next is refused unseen, good or bad; requests without any, and other clients, go on."""
+    verifier = CountingVerifier()
+    wrong = KEY.sign(valid_claims(aud="other"))
+    headers = {"cookie": [("cookie", "__Host-session=garbage")], "session id": bearer(FORGED), "token": bearer(wrong)}[bad]
+    async with visiting(sessions(bearer=verifier, failed_credentials=FailureBudget("3/day"))) as browser:
+        for _ in range(3):
+            assert (await browser.get("/who", headers=headers)).status in (200, 401)
+        asked = verifier.asked
+        response = await browser.get("/who", headers=headers)
+        assert response.status == 429
+        assert response.all("ratelimit") != [""]
+        assert (await browser.get("/who", headers=bearer(KEY.sign()))).status == 429
+        assert verifier.asked == asked
+        assert (await browser.get("/who")).status == 200
+        elsewhere = http_scope(path="/who", headers=bearer(KEY.sign()), client=ELSEWHERE)
+        assert (await exchange(browser.app, elsewhere)).status == 200
+
+
+async def test_the_budget_shows_in_no_header_until_it_is_used_up() -> None:
+    """Rules are announced; how many bad tries are left is nobody's business."""
+    app = sessions(rate_limits=[RateLimit("100/day", name="all")], failed_credentials=FailureBudget("3/day"))
+    async with visiting(app) as browser:
+        garbage = [("cookie", "__Host-session=garbage")]
+        for _ in range(3):
+            response = await browser.get("/who", headers=garbage)
+            assert "failed" not in (response.get("ratelimit") or "")
+            assert '"all"' in (response.get("ratelimit") or "")
+
+
+async def test_without_a_budget_nothing_is_charged() -> None:
+    """`failed_credentials=None`."""
+    async with visiting(sessions(failed_credentials=None)) as browser:
+        for _ in range(50):
+            assert (await browser.get("/who", headers=[("cookie", "__Host-session=garbage")])).status == 200
+
+
+async def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more clients than it holds, those that failed longest ago are forgotten."""
+    monkeypatch.setattr(edge_limit, "REMEMBERED_FAILURES", 3)
+    app = sessions(failed_credentials=FailureBudget("1/day"))
+    async with visiting(app):
+        garbage = [("cookie", "__Host-session=garbage")]
+
+        async def status_for(number: int) -> int:
+            return (await exchange(app, http_scope(path="/who", headers=garbage, client=(f"192.0.2.{number}", 1)))).status
+
+        assert [await status_for(number) for number in (1, 2, 3, 4)] == [200] * 4
+        assert await status_for(4) == 429
+        assert await status_for(1) == 200
+
+
+async def test_decisions_reach_handler_and_headers() -> None:
+    """`scope["asgi_session"].rate_limits`, RateLimit and RateLimit-Policy."""
+
+    def quotas(scope: dict[str, Any]) -> Any:
+        return [(decision.name, decision.remaining) for decision in scope["asgi_session"].rate_limits]
+
+    app = sessions({**SITE, "/quotas": quotas}, rate_limits=[RateLimit("5/day", name="day")])
+    async with visiting(app) as browser:
+        response = await browser.get("/quotas")
+    assert response.json() == [["day", 4]]
+    assert response.get("ratelimit-policy") == '"day";q=5;w=86400'
+    assert (response.get("ratelimit") or "").startswith('"day";r=4;t=')
+
+
+async def test_a_client_without_an_address_has_a_quota_of_its_own() -> None:
+    """Through a Unix socket: not the one of 127.0.0.1."""
+    app = sessions(rate_limits=[RateLimit("1/day")])
+    async with visiting(app):
+        for client in (None, ("127.0.0.1", 1)):
+            assert (await exchange(app, http_scope(path="/read", client=client))).status == 200
+            assert (await exchange(app, http_scope(path="/read", client=client))).status == 429
+
+
+def test_the_forged_id_is_well_formed() -> None:
+    """It has the one spelling of an id, so that only its signature is wrong."""
+    assert looks_like_credential(FORGED)

@@ -12,6 +12,8 @@ from tests.examples.documented import Curl
 from tests.servers.programs import AsgiServer
 from tests.servers.sockets import cookie_header, open_socket, refusal_of
 
+pytestmark = pytest.mark.server
+
 Make = Callable[[AsgiServer], Curl]
 LOGIN = {"username": "ada", "password": "lovelace"}
 

@@ -9,6 +9,8 @@ from tests.examples.documented import Curl, lines_of
 from tests.servers.programs import AsgiServer
 from tests.services.realm import Realm
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def tokens(realm: Realm) -> dict[str, str]:

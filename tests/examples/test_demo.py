@@ -17,6 +17,8 @@ from tests.servers.programs import ROOT
 from tests.services.ports import free_port
 from tests.services.process import ServiceProcess, wait_until
 
+pytestmark = pytest.mark.server
+
 UPDATE_SCREENSHOTS = "UPDATE_SCREENSHOTS"
 """Set it to write docs/images/demo.png anew, and look at the picture before you commit it."""
 SCREENSHOT = ROOT / "docs" / "images" / "demo.png"

@@ -8,6 +8,8 @@ from tests.examples.conftest import Start
 from tests.examples.documented import Curl, lines_of
 from tests.servers.programs import ROOT, AsgiServer
 
+pytestmark = pytest.mark.server
+
 NEED_A_SERVICE = {"bearer_api", "multi_worker"}
 """Have tests of their own, with what they need."""
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "__init__")

@@ -3,9 +3,12 @@
 import secrets
 
 import httpx
+import pytest
 
 from tests.examples.conftest import Start
 from tests.servers.programs import AsgiServer
+
+pytestmark = pytest.mark.server
 
 
 def ask(server: AsgiServer, path: str, cookies: httpx.Cookies | None = None) -> httpx.Response:

@@ -9,6 +9,8 @@ import pytest
 from tests.servers.programs import AsgiServer
 from tests.servers.sockets import cookie_header, open_socket
 
+pytestmark = pytest.mark.server
+
 Visit = Callable[[AsgiServer], httpx.Client]
 
 

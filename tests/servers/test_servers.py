@@ -10,6 +10,8 @@ from tests.servers.programs import PROGRAMS, AsgiServer
 from tests.servers.sockets import cookie_header, open_socket, refusal_of
 from tests.services.process import ServiceError, wait_until
 
+pytestmark = pytest.mark.server
+
 Visit = Callable[[AsgiServer], httpx.Client]
 APP = "tests.servers.apps.starlette:app"
 WITH_LIFESPAN = [name for name, program in PROGRAMS.items() if program.sends_lifespan]

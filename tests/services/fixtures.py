@@ -35,7 +35,7 @@ MARK_OF_FIXTURE = {
     "page": "browser",
 }
 _STARTING_KEYCLOAK = pytest.StashKey[Keycloak]()
-SERVICE_MARKS = tuple(dict.fromkeys(MARK_OF_FIXTURE.values()))
+SERVICE_MARKS = (*dict.fromkeys(MARK_OF_FIXTURE.values()), "server")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

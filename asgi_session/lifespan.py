@@ -1,8 +1,8 @@
 """Start and stop: with the application's lifespan, or with the first request where none is sent.
 
-Start is idempotent and one task does it for all; it is bound to the event loop that it ran on. A mistake in the configuration
-keeps the application from starting (``lifespan.startup.failed``); a store or issuer that is down doesn't (security row AV-09):
-requests are told so until it is back.
+Start is idempotent and one task does it for all; it is bound to the event loop that it ran on. A mistake in the configuration, or
+a store that refuses us, keeps the application from starting (``lifespan.startup.failed``); a store or issuer that is down doesn't
+(security row AV-09): requests are told so until it is back.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from .exceptions import ConfigurationError, Problem, StoreUnavailable
+from .exceptions import AsgiSessionError, ConfigurationError, Problem, StoreUnavailable
 from .stages.base import Message, Receive, Send
 
 log = logging.getLogger("asgi_session")
@@ -45,16 +45,18 @@ class Lifespan:
         return self._loop is asyncio.get_running_loop()
 
     async def start(self) -> None:
-        """Open all parts; those who come meanwhile wait for the same start.
+        """Open all parts; those who come meanwhile wait for the same start. After a failure the next call tries again.
 
         Raises:
             ConfigurationError: every mistake at once.
+            StoreError: the store refuses us (a wrong password).
         """
         if self._problems:
             raise ConfigurationError(self._problems)
         if self.is_started():
             return
-        if self._starting is None or self._starting.get_loop() is not asyncio.get_running_loop():
+        starting = self._starting
+        if starting is None or starting.done() or starting.get_loop() is not asyncio.get_running_loop():
             self._starting = asyncio.ensure_future(self._start())
         await asyncio.shield(self._starting)
 
@@ -83,7 +85,8 @@ class Lifespan:
         first = await receive()
         try:
             await self.start()
-        except ConfigurationError as error:
+        except AsgiSessionError as error:
+            await self.stop()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         try:

@@ -39,6 +39,7 @@ class TestSentinel:
     async def test_failover_on_request(self, sentinel: SentinelSetup, sentinel_url: str, make_middleware: MakeMiddleware) -> None:
         """The session is there on the new master, and the old one is not written to."""
         credential = await new_session(sentinel_url)
+        assert await asyncio.to_thread(lambda: sentinel.master.cli.wait(1, 2000)) == 1
         middleware = make_middleware(store=sentinel_url)
         await middleware.initialize()
         takeover = asyncio.create_task(asyncio.to_thread(sentinel.failover))

@@ -122,6 +122,11 @@ class RedisLink:
         return self._whole
 
 
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Follower:
     """Follows the news of one server."""
 
@@ -155,6 +160,8 @@ class Follower:
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
+                if _is_cancelled():  # a group that fails while it is cancelled forgets that it was (Python < 3.13)
+                    return
                 causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
                 level = logging.WARNING if self._proved else logging.DEBUG  # once, not with each try to connect again
                 log.log(level, "the invalidation link to %s is lost: %r", self._place, causes[0])

@@ -1,0 +1,49 @@
+"""Who makes the request, in Starlette's terms."""
+
+from typing import Any
+
+import pytest
+from starlette.authentication import AuthCredentials, BaseUser
+
+from asgi_session import VerifiedToken
+from asgi_session.principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
+
+
+def token(**parts: Any) -> VerifiedToken:
+    """A verified token."""
+    return VerifiedToken("https://id.example.org", "user-1", {}, 2e9, **parts)
+
+
+def test_a_principal_is_one_of_starlettes_users() -> None:
+    """`is_authenticated`, `identity`, and a name to call it by."""
+    user = Principal("alice")
+    assert isinstance(user, BaseUser)
+    assert (user.is_authenticated, user.identity, user.display_name, user.issuer) == (True, "alice", "alice", None)
+    assert not ANONYMOUS.is_authenticated
+
+
+@pytest.mark.security("LG-01")
+def test_its_repr_names_nobody() -> None:
+    """It may end in a log."""
+    assert "alice" not in repr(Principal("alice", issuer="https://id.example.org", display_name="Alice"))
+
+
+def test_a_tokens_principal() -> None:
+    """Subject and issuer; scopes and roles become what `@requires` looks for."""
+    user, credentials = of_token(token(display_name="Ann", scopes=("email",), realm_roles=("admin",)))
+    assert (user.identity, user.display_name, user.issuer) == ("user-1", "Ann", "https://id.example.org")
+    assert set(credentials.scopes) == {"authenticated", "email", "role:admin"}
+
+
+def test_a_scope_can_not_pretend_to_be_a_login() -> None:
+    """`authenticated` is there once, from us."""
+    _, credentials = of_token(token(scopes=("authenticated", "email")))
+    assert list(credentials.scopes).count("authenticated") == 1
+
+
+def test_shared_credentials_can_not_be_changed_by_a_request() -> None:
+    """What all requests share has nothing that one of them could append to."""
+    for shared in (NO_CREDENTIALS, LOGGED_IN):
+        assert isinstance(shared, AuthCredentials)
+        assert isinstance(shared.scopes, tuple)
+    assert (list(NO_CREDENTIALS.scopes), list(LOGGED_IN.scopes)) == ([], ["authenticated"])

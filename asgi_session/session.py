@@ -133,7 +133,8 @@ class Session(dict[str, Any]):
 
         Raises:
             SessionGone: it ended meanwhile; nothing was saved.
-            SessionConflict: another request saved first, and ``if_unchanged`` was asked for.
+            SessionConflict: another request saved first, and ``if_unchanged`` was asked for. The response won't save it either;
+                calling ``save`` again does, over what the other one saved.
             SessionClosed: it is new, and the response has started.
             SessionValueError: a value can't be stored.
             StoreUnavailable: the store did not answer; it may or may not have been saved.

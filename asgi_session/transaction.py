@@ -88,6 +88,7 @@ class Transaction:
     _lock: asyncio.Lock | None = None
     _next_id: str | None = None
     _ended: bool = False
+    _in_conflict: bool = False
     _closed: str | None = None
 
     def __init__(
@@ -188,6 +189,7 @@ class Transaction:
 
     async def save(self, session: Session, *, if_unchanged: bool) -> None:
         """See :meth:`Session.save`."""
+        self._in_conflict = False
         outcome = await self.commit(session, if_unchanged=if_unchanged)
         if outcome is Outcome.REFUSED:
             raise SessionGone("The session ended while this request worked with it; nothing was saved.")
@@ -231,7 +233,9 @@ class Transaction:
         if not self.is_dirty(session):
             return Outcome.UNCHANGED
         async with self._exclusive():
-            self.outcome = await self._commit(session, if_unchanged)
+            # what a save was refused for must not slip in with the response; only the handler can say that it may
+            self.outcome = Outcome.CONFLICT if self._in_conflict else await self._commit(session, if_unchanged)
+            self._in_conflict = self.outcome is Outcome.CONFLICT
             return self.outcome
 
     # -- steps ----------------------------------------------------------------------------------------------------------
@@ -346,6 +350,7 @@ class Transaction:
         dict.update(session, values)
         session.accessed = True
         session.modified = session.cleared = False
+        self._in_conflict = False
         self._baseline, self._mutable = EMPTY, []
 
     def _refuse(self) -> Outcome:

@@ -19,13 +19,10 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
-        return time.monotonic()
+    now = staticmethod(time.time)
+    """Seconds since the epoch."""
+    monotonic = staticmethod(time.monotonic)
+    """Seconds from an arbitrary start."""
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -22,7 +22,7 @@ MAX_SET_COOKIE = 4096  # name and value together (rfc6265bis §5.6)
 MAX_ATTRIBUTE = 1024
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")  # no control characters, no ";" (rfc6265bis §4.1.1)
+_ATTRIBUTE = re.compile(r"[\x21-\x3a\x3c-\x7e]+")  # no control characters, no space, no ";" (rfc6265bis §4.1.1)
 _SECURE_PREFIXES = ("__secure-", "__host-", "__http-", "__host-http-")
 _HOST_PREFIXES = ("__host-", "__host-http-")
 
@@ -45,6 +45,15 @@ def find_cookie(line: bytes, name: bytes) -> bytes | Ambiguous | None:
     if len(line) > MAX_COOKIE_HEADER or line.count(b";") >= MAX_COOKIES:
         return None
     sought = name + b"="
+    before, _, rest = line.partition(sought)
+    if not rest and not line.endswith(sought):
+        return None
+    if (not before or before.endswith(b"; ")) and sought not in rest:  # as browsers write it
+        return rest.partition(b";")[0].strip(b" \t")
+    return _find_carefully(line, sought)
+
+
+def _find_carefully(line: bytes, sought: bytes) -> bytes | Ambiguous | None:
     found: bytes | None = None
     at = line.find(sought)
     while at >= 0:

@@ -41,8 +41,9 @@ class SessionSettings:
         idle_timeout: float | None = None,
         absolute_timeout: float | None = None,
     ) -> None:
-        listed = [secret_key] if isinstance(secret_key, str | Secret) else list(secret_key)
-        self.secrets = [str(secret) for secret in listed]
+        secrets = _texts(secret_key)
+        self.secrets = secrets or []
+        self._secrets_are_text = secrets is not None
         self.cookies = CookiePolicy(
             name=session_cookie,
             max_age=max_age,
@@ -65,7 +66,10 @@ class SessionSettings:
     def problems(self) -> list[Problem]:
         """Every mistake in these arguments."""
         found = []
-        if not self.secrets or not all(self.secrets):
+        if not self._secrets_are_text:
+            fix = "Use a str, a starlette Secret, or a list of them; the first signs, all verify."
+            found.append(Problem("secret_key", "is no text.", fix))
+        elif not self.secrets or not all(self.secrets):
             fix = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
             found.append(Problem("secret_key", "is empty.", fix))
         found += self.cookies.problems()
@@ -86,3 +90,20 @@ class SessionSettings:
         """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""
         secret = self.secrets[0] if self.secrets else ""
         return hmac.digest(secret.encode("utf-8", "surrogatepass"), f"asgi_session.{label}".encode(), "sha256")
+
+
+def _texts(secret_key: object) -> list[str] | None:
+    """The secrets, or None where one is no text: of bytes, each number would be taken for a secret of its own."""
+    listed = secret_key if isinstance(secret_key, list | tuple) else [secret_key]
+    if not all(isinstance(secret, str | Secret) for secret in listed):
+        return None
+    texts = [str(secret) for secret in listed]
+    return texts if all(_is_encodable(text) for text in texts) else None
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

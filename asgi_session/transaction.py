@@ -216,7 +216,7 @@ class Transaction:
             return True
         if session.modified:
             return True
-        for key in self._mutable:  # noqa: SIM110  # a generator costs more than all the rest, and most sessions have no such key
+        for key in self._mutable:  # a generator costs more than all the rest, and most sessions have no such key
             try:
                 if codec.encode(key, dict.get(session, key)) != self._baseline[key]:
                     return True

@@ -79,6 +79,7 @@ def wire(
         Full(engine, issuers, edge, loader, on_store_error),
         IdentityLimit(limiter, partitions, rate_limits),
     )
+    stages = tuple(stage for stage in stages if not isinstance(stage, IdentityLimit) or stage.has_rules)
     budgets = (failed_credentials,) if failed_credentials is not None else ()
     problems = [
         *settings.problems(),
@@ -115,7 +116,7 @@ def _cache(settings: SessionSettings, policy: CachePolicy, validation: Validatio
 def _limiter(store: SessionStore) -> RateLimiter:
     """Counts live where the sessions live: in Redis for all processes, else in this one."""
     if not isinstance(store, RedisStore):
-        return MemoryRateLimiter()
+        return LeasedRateLimiter(MemoryRateLimiter())
     shared = LeasedRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace))
     return FallbackRateLimiter(shared, MemoryRateLimiter())
 

@@ -36,6 +36,7 @@ class Entry:
         "key",
         "lease",
         "principal",
+        "quick_until",
         "size",
         "snapshot",
         "tag",
@@ -53,6 +54,8 @@ class Entry:
         self.context: Context = None
         self.full_until = 0.0
         self.touch_at = 0.0
+        self.quick_until = 0.0
+        """Until then nothing is due: neither a full validation nor a touch."""
         self.size = _OVERHEAD
 
 
@@ -140,6 +143,7 @@ class SessionCache:
             entry.context = context
             entry.full_until = now + self._full_every
             entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
+            entry.quick_until = min(entry.full_until, entry.touch_at)
             entry.size += 2 * sum(len(key) + len(value) for key, value in record.data.items())
             if record.user_id is not None:
                 entry.principal = Principal(record.user_id)

@@ -5,7 +5,7 @@ up. A *partition* is whose share of it a request uses (a hash: no address or use
 for units of one policy in one partition; a *decision* says, for each quota of it, whether there was room.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Protocol
@@ -81,6 +81,31 @@ class Permit(NamedTuple):
     """At least 1 (RL-12)."""
     consume: bool = True
     """False: the units only have to be there; they are not used up."""
+
+
+class Permits(tuple[Permit, ...]):
+    """What a request asks for together. Never changes, so it may be made once for many requests of one client."""
+
+    groups: "Groups | None"
+    """The permits of each partition, under a name that says all of what they ask for; None where they can't be leased: one of them
+    only looks, or keeps the exact log."""
+
+    def __init__(self, permits: Iterable[Permit] = ()) -> None:
+        del permits  # the tuple has them
+        found: dict[str, list[Permit]] = {}
+        if any(not permit.consume or permit.policy.strategy == "moving" for permit in self):
+            self.groups = None
+            return
+        for permit in self:
+            found.setdefault(permit.partition, []).append(permit)
+        self.groups = tuple((_name(partition, group), tuple(group)) for partition, group in found.items())
+
+
+Groups = tuple[tuple[str, tuple[Permit, ...]], ...]
+
+
+def _name(partition: str, permits: Iterable[Permit]) -> str:
+    return " ".join([partition, *(f"{permit.policy.key}*{permit.cost}" for permit in permits)])
 
 
 class Decision(NamedTuple):

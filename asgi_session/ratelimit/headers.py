@@ -34,15 +34,18 @@ def quota_headers(decisions: Sequence[Decision], *, legacy: bool = False) -> Hea
         legacy: also send ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of the quota that is nearest to its end, as
             drafts before the eighth had them.
     """
-    counted = [decision for decision in decisions if decision.degraded != "open"]
-    if not counted:
+    policies: list[bytes] = []
+    states: list[bytes] = []
+    for decision in decisions:
+        if decision.degraded != "open":
+            policy, name = _static(decision.quota)
+            policies.append(policy)
+            states.append(b"%b;r=%d;t=%d" % (name, decision.remaining, ceil(decision.reset_after)))
+    if not policies:
         return []
-    states = ", ".join([f'"{d.quota.name}";r={d.remaining};t={ceil(d.reset_after)}' for d in counted])
-    headers = [
-        (b"ratelimit-policy", _policies(tuple([decision.quota for decision in counted]))),
-        (b"ratelimit", states.encode("ascii")),
-    ]
+    headers = [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(states))]
     if legacy:
+        counted = [decision for decision in decisions if decision.degraded != "open"]
         tightest = min(counted, key=lambda decision: (decision.allowed, decision.remaining))
         headers += [
             (b"ratelimit-limit", b"%d" % tightest.quota.limit),
@@ -73,8 +76,10 @@ def refusal(decisions: Sequence[Decision], *, legacy: bool = False) -> Refusal:
 
 
 @lru_cache(1024)
-def _policies(quotas: tuple[Quota, ...]) -> bytes:
-    return ", ".join(f'"{quota.name}";q={quota.limit};w={quota.window}' for quota in quotas).encode("ascii")
+def _static(quota: Quota) -> tuple[bytes, bytes]:
+    """What never changes of a quota's member in both fields."""
+    name = f'"{quota.name}"'
+    return f"{name};q={quota.limit};w={quota.window}".encode("ascii"), name.encode("ascii")
 
 
 @lru_cache(1024)

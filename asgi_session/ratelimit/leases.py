@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from asgi_session.clock import SYSTEM_CLOCK
-from asgi_session.ratelimit.base import Decision, Permit, RateLimiter
+from asgi_session.ratelimit.base import Decision, Groups, Permit, Permits, RateLimiter
 
 AHEAD = 0.25
 """Seconds of the observed rate for which permits are leased."""
@@ -27,8 +27,6 @@ SHARE = 10
 """A lease is at most one in so many of the units that are left."""
 MAX_BUNDLES = 20_000
 """Bundles that are remembered; what the least recent ones still hold is lost."""
-
-_BundleKey = tuple[str, tuple[tuple[str, int], ...]]
 
 
 class Leasing(RateLimiter, Protocol):
@@ -59,6 +57,15 @@ class Bundle:
         self.waiting = 0
         self.asking: asyncio.Task[None] | None = None
 
+    def said(self, now: float) -> list[Decision]:
+        """The shared limiter's decisions, as they are now that some of the lease is spent and some time is over."""
+        passed = now - self.since
+        left = self.left
+        return [
+            Decision(quota, allowed, remaining + left if allowed else remaining, max(0.0, reset - passed))
+            for quota, allowed, remaining, reset, _ in self.decisions
+        ]
+
 
 class LeasedRateLimiter:
     """A ``RateLimiter`` that spends what a shared one granted."""
@@ -66,31 +73,33 @@ class LeasedRateLimiter:
     def __init__(self, shared: Leasing, monotonic: Callable[[], float] = SYSTEM_CLOCK.monotonic) -> None:
         self._shared = shared
         self._monotonic = monotonic
-        self._bundles: OrderedDict[_BundleKey, Bundle] = OrderedDict()
+        self._bundles: OrderedDict[str, Bundle] = OrderedDict()
         self.asked = 0
         """How often the shared limiter was asked."""
 
     def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
         """Spend what is held, or refuse what is known to be refused; None where the shared limiter has to be asked."""
-        now = self._monotonic()
-        if len(permits) == 1:
-            permit = permits[0]
-            bundle = self._bundles.get((permit.partition, ((permit.policy.key, permit.cost),)))
-            if bundle is None or not permit.consume:
-                return None
-            return self._spend([bundle], now)
-        groups = _groups(permits)
+        groups = permits.groups if type(permits) is Permits else Permits(permits).groups
         if groups is None:
             return None
-        found = [self._bundles.get(key) for key, _ in groups]
-        if any(bundle is None for bundle in found):
-            return None
-        decisions = self._spend([bundle for bundle in found if bundle is not None], now)
+        if len(groups) == 1:  # the usual case
+            bundle = self._bundles.get(groups[0][0])
+            if bundle is None:
+                return None
+            now = self._monotonic()
+            if bundle.left > 0 and now < bundle.until:
+                bundle.left -= 1
+                bundle.spent += 1
+                return bundle.said(now)
+            return bundle.said(now) if now < bundle.refused_until else None
+        bundles = [self._bundles.get(name) for name, _ in groups]
+        held = [bundle for bundle in bundles if bundle is not None]
+        decisions = self._spend(held, self._monotonic()) if len(held) == len(groups) else None
         return _in_order(permits, groups, decisions) if decisions is not None else None
 
     async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""
-        groups = _groups(permits)
+        groups = permits.groups if isinstance(permits, Permits) else Permits(permits).groups
         if groups is None:  # a look without use, or an exact log
             self.asked += 1
             return await self._shared.acquire(permits)
@@ -120,7 +129,7 @@ class LeasedRateLimiter:
             await asyncio.wait(mine)
         await self._shared.stop()
 
-    def _bundle(self, key: _BundleKey) -> Bundle:
+    def _bundle(self, key: str) -> Bundle:
         bundle = self._bundles.get(key)
         if bundle is None:
             bundle = self._bundles[key] = Bundle(self._monotonic())
@@ -139,23 +148,12 @@ class LeasedRateLimiter:
             if bundle.left > 0 and now < bundle.until:
                 continue
             if now < bundle.refused_until:
-                return [decision for each in bundles for decision in self._said(each, now)]
+                return [decision for each in bundles for decision in each.said(now)]
             return None
         for bundle in bundles:
             bundle.left -= 1
             bundle.spent += 1
-        return [decision for bundle in bundles for decision in self._said(bundle, now)]
-
-    def _said(self, bundle: Bundle, now: float) -> list[Decision]:
-        """The shared limiter's decisions, as they are now that some of the lease is spent and some time is over."""
-        if bundle.left > 0 or now < bundle.until:
-            passed = now - bundle.since
-            return [
-                Decision(said.quota, True, said.remaining + bundle.left, max(0.0, said.reset_after - passed))
-                for said in bundle.decisions
-            ]
-        passed = now - bundle.since
-        return [said._replace(reset_after=max(0.0, said.reset_after - passed)) for said in bundle.decisions]
+        return [decision for bundle in bundles for decision in bundle.said(now)]
 
     async def _ask(self, bundle: Bundle, permits: Sequence[Permit]) -> None:
         """Ask the shared limiter once for all who wait for this bundle."""
@@ -199,25 +197,10 @@ def _asked(bundle: Bundle, task: asyncio.Task[None]) -> None:
         task.exception()  # whoever waits has it too
 
 
-def _groups(permits: Sequence[Permit]) -> list[tuple[_BundleKey, list[Permit]]] | None:
-    """The permits of each partition; None where one of them can't be leased."""
-    groups: dict[str, list[Permit]] = {}
-    for permit in permits:
-        if not permit.consume or permit.policy.strategy == "moving":
-            return None
-        groups.setdefault(permit.partition, []).append(permit)
-    return [
-        ((partition, tuple((permit.policy.key, permit.cost) for permit in group)), group) for partition, group in groups.items()
-    ]
-
-
-def _in_order(
-    permits: Sequence[Permit], groups: Sequence[tuple[_BundleKey, list[Permit]]], decisions: list[Decision]
-) -> list[Decision]:
+def _in_order(permits: Sequence[Permit], groups: Groups, decisions: list[Decision]) -> list[Decision]:
     """The decisions, which come partition by partition, in the order of the permits and their quotas."""
     if len(groups) == 1:
         return decisions
     answers = iter(decisions)
-    by_partition = {key[0]: [next(answers) for permit in group for _ in permit.policy.quotas] for key, group in groups}
-    rows = {partition: iter(said) for partition, said in by_partition.items()}
+    rows = {group[0].partition: iter([next(answers) for permit in group for _ in permit.policy.quotas]) for _, group in groups}
     return [next(rows[permit.partition]) for permit in permits for _ in permit.policy.quotas]

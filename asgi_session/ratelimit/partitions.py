@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from asgi_session.client_address import network_of
-from asgi_session.ratelimit.base import LimitSubject, Permit
+from asgi_session.ratelimit.base import LimitSubject, Permit, Permits
 from asgi_session.ratelimit.rules import RateLimit
 
 _CACHED = 4096
@@ -48,10 +48,15 @@ class Partitions:
             kind, value = key, subject.user_id if key == "user" else subject.session_key
         return None if value is None else self.of(kind, value)
 
-    def permits(self, rules: Iterable[RateLimit], subject: LimitSubject) -> list[Permit]:
+    def permits_of_address(self, rules: Iterable[RateLimit], client_ip: str | None) -> Permits:
+        """What every request of an address has to ask for under rules that look at nothing else (``is_plain``)."""
+        partition = self.of_address(client_ip)
+        return Permits(Permit(rule.policy, partition, rule.cost) for rule in rules if isinstance(rule.cost, int))
+
+    def permits(self, rules: Iterable[RateLimit], subject: LimitSubject) -> Permits:
         """What a request has to ask for under these rules, in their order."""
         permits: list[Permit] = []
         for rule in rules:
             if rule.applies_to(subject.scope) and (partition := self.for_rule(rule, subject)) is not None:
                 permits.append(Permit(rule.policy, partition, rule.cost_for(subject)))
-        return permits
+        return Permits(permits)

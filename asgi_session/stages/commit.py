@@ -20,7 +20,6 @@ from .base import Header, Message, Send, unavailable
 log = logging.getLogger("asgi_session.commit")
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_ENDS = frozenset({"http.response.body", "websocket.close"})
 _VARY_COOKIE = (b"vary", b"Cookie")
 _VARY_AUTHORIZATION = (b"vary", b"Authorization")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -43,28 +42,31 @@ class Commit:
     def __call__(self, message: Message) -> Awaitable[None]:
         """``send``, as the application sees it. A coroutine of ours is made only where the session has to be saved."""
         kind = message["type"]
-        if self._started:
-            if self._refused:
-                return _nothing()
-            if kind in _ENDS:
-                if message.get("more_body"):
-                    self._streaming = True
-                elif (self._streaming or kind == "websocket.close") and self.is_due():
-                    return self._finish_and_send(message)
-        elif kind in _STARTS:
-            self._started = True
-            session = self._current()
-            if session.transaction.is_dirty(session):
-                return self._save_and_start(session, message)
-            return self._start(session, message)
+        if not self._started:
+            if kind in _STARTS:
+                self._started = True
+                session = self._current()
+                if session.modified or session.transaction.is_dirty(session):
+                    return self._save_and_start(session, message)
+                return self._start(session, message)
+        elif self._refused:
+            return _nothing()
+        elif kind == "http.response.body":
+            if message.get("more_body"):
+                self._streaming = True
+            elif self._streaming and self.is_due():
+                return self._finish_and_send(message)
+        elif kind == "websocket.close" and self.is_due():
+            return self._finish_and_send(message)
         return self._send(message)
 
     def is_due(self) -> bool:
         """Whether something was changed since the response started."""
-        if not self._started or self._refused:
-            return False
-        session = self._current()
-        return session.transaction.is_dirty(session)
+        request = self._request
+        session = request.session
+        if session.modified or request.scope.get("session") is not session or session.transaction.is_dirty(session):
+            return self._started and not self._refused
+        return False
 
     async def finish(self) -> None:
         """Save what was changed since the response started. The client has its answer already, so a failure is only logged."""
@@ -121,31 +123,33 @@ class Commit:
     def _headers(self, session: Session, headers: Sequence[Header]) -> list[Header] | None:
         """The response's headers with ours; None where there are none of ours."""
         request = self._request
-        cookie = self._cookie(session)
-        limits = request.public.rate_limits
         record = session.transaction.record
-        personal = cookie is not None or request.public.token is not None or (record is not None and record.user_id is not None)
-        varies = personal or session.accessed or request.cookie is None  # a handler may have looked at scope["user"] alone
+        by_cookie = request.cookie is not None
+        cookie = self._cookie(session) if by_cookie else None
+        personal = cookie is not None or (record is not None and record.user_id is not None) or request.public.token is not None
+        varies = personal or session.accessed or not by_cookie  # a handler may have looked at scope["user"] alone
+        limits = request.public.rate_limits
         if not (varies or personal or limits):
             return None
-        added: list[Header] = []
-        for name, value in headers:
+        merged: list[Header] = []
+        for header in headers:
+            name = header[0]
             if name == b"vary" and varies:
                 varies = False
-                added.append((name, _vary(value, b"Cookie" if request.cookie is not None else b"Authorization")))
+                merged.append((name, _vary(header[1], b"Cookie" if by_cookie else b"Authorization")))
                 continue
             if name == b"cache-control":
                 personal = False
-            added.append((name, value))
+            merged.append(header)
         if varies:
-            added.append(_VARY_COOKIE if request.cookie is not None else _VARY_AUTHORIZATION)
+            merged.append(_VARY_COOKIE if by_cookie else _VARY_AUTHORIZATION)
         if cookie is not None:
-            added.append(cookie)
+            merged.append(cookie)
         if personal:
-            added.append(_NO_STORE)
+            merged.append(_NO_STORE)
         if limits:
-            added += quota_headers(limits)
-        return added
+            merged += quota_headers(limits)
+        return merged
 
     def _cookie(self, session: Session) -> Header | None:
         request, transaction = self._request, session.transaction

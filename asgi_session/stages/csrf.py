@@ -3,7 +3,7 @@
 import logging
 
 from ..context import Request
-from ..csrf import CSRFPolicy
+from ..csrf import SAFE_METHODS, CSRFPolicy
 from .base import Rejection
 
 log = logging.getLogger("asgi_session.csrf")
@@ -25,7 +25,8 @@ class CSRF:
 
     def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
-        if request.public.credential != "cookie" or not self._policy.applies_to(request.scope):
+        scope = request.scope
+        if scope.get("method") in SAFE_METHODS or request.public.credential != "cookie" or not self._policy.applies_to(scope):
             return None
         if self._policy.allows(request.scope):
             return None

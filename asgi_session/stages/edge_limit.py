@@ -4,15 +4,17 @@ The budget keeps a memory of its own of clients that have failed at all, so that
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 from ..context import Request
-from ..ratelimit.base import Decision, Permit, RateLimiter, admitted
+from ..ratelimit.base import Decision, Permit, Permits, RateLimiter
 from ..ratelimit.headers import refusal
 from ..ratelimit.partitions import Partitions
 from ..ratelimit.rules import FailureBudget, RateLimit
 from .base import Answer, Rejection
 
+REMEMBERED_CLIENTS = 10_000
 REMEMBERED_FAILURES = 10_000
 """Clients that failed lately; with more of them, those that failed longest ago are forgotten."""
 
@@ -27,16 +29,22 @@ class EdgeLimit:
         self._partitions = partitions
         self._rules = tuple(rule for rule in rules if rule.stage == "edge")
         self._budget = budget
+        self._permits_of: Callable[[str | None], Permits] | None = None
+        if all(rule.is_plain for rule in self._rules):  # they ask for the same each time: put together once for each client
+            self._permits_of = lru_cache(REMEMBERED_CLIENTS)(partial(partitions.permits_of_address, self._rules))
         self._failed: OrderedDict[str, None] = OrderedDict()
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
-        permits = self._partitions.permits(self._rules, request) if self._rules else []
+        if self._permits_of is not None:
+            permits = self._permits_of(request.public.client_ip)
+        else:
+            permits = self._partitions.permits(self._rules, request)
         hidden = 0
         if self._failed and self._budget is not None and request.presented is not None:
             partition = self._partitions.of_address(request.client_ip)
             if partition in self._failed:
-                permits.append(self._budget.test(partition))
+                permits = Permits((*permits, self._budget.test(partition)))
                 hidden = len(self._budget.policy.quotas)
         if not permits:
             return None
@@ -50,8 +58,11 @@ class EdgeLimit:
 
     def _answer(self, request: Request, decisions: Sequence[Decision], hidden: int) -> Rejection | None:
         """The budget, last, is nobody's business until it is used up."""
-        request.public.rate_limits = decisions[: len(decisions) - hidden]
-        return None if admitted(decisions) else too_many(decisions)
+        request.public.rate_limits = decisions[: len(decisions) - hidden] if hidden else decisions
+        for decision in decisions:
+            if not decision.allowed:
+                return too_many(decisions)
+        return None
 
     async def charge(self, request: Request) -> None:
         """A credential of this client turned out bad."""

@@ -18,10 +18,13 @@ class IdentityLimit:
         self._partitions = partitions
         self._rules = tuple(rule for rule in rules if rule.stage == "identity")
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether the stage would ever ask for anything."""
+        return bool(self._rules)
+
     def __call__(self, request: Request) -> Answer:
         """See the module."""
-        if not self._rules:
-            return None
         permits = self._partitions.permits(self._rules, request)
         if not permits:
             return None

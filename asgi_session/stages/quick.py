@@ -62,6 +62,10 @@ class Quick:
             now = self._monotonic()
             entry = self._cache.get(presented, now)
             if entry is not None:
+                snapshot = entry.snapshot
+                if now < entry.quick_until and snapshot is not None and entry.context == request.context and not self._always_full:
+                    accept.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)  # the usual case
+                    return None
                 return self._known(request, entry, now)
         session_id = self._engine.signer.unsign(presented)
         if session_id is None:
@@ -95,6 +99,7 @@ class Quick:
             if self._touches is None or self._engine.cookies.is_near_renewal(record, self._engine.lifetimes):
                 return "touch"
             entry.touch_at = now + self._engine.lifetimes.touch_after
+            entry.quick_until = min(entry.full_until, entry.touch_at)
             self._touches.add(entry.key)
         return ""
 

@@ -6,15 +6,18 @@ the query or a body (ID-10).
 """
 
 import re
+from functools import lru_cache
 
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
 from ..context import Request, Verdict
-from ..cookies import MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, find_cookie
+from ..cookies import MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
 MAX_AUTHORIZATION = 16 * 1024
+REMEMBERED_LENGTH = 1024
+REMEMBERED_LINES = 4096
 MAX_JOINED = max(MAX_AUTHORIZATION, MAX_COOKIE_HEADER)
 _BEARER = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN68 = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
@@ -39,17 +42,12 @@ class Resolve:
         scope = request.scope
         public = request.public
         public.client_ip = self._proxies.client_address(scope)
-        found: dict[bytes, bytes] = {}
-        authorizations = 0
-        for name, value in scope["headers"]:
-            if name in _READ:
-                authorizations += name == b"authorization"
-                if name not in found:
-                    found[name] = value
-                elif len(found[name]) <= MAX_JOINED:  # what is too long already stays so; joining it on would take quadratic time
-                    found[name] += b"; " + value
-        if authorizations:
-            rejection = self._bearer(request, found[b"authorization"], authorizations)
+        headers = scope["headers"]
+        found: dict[bytes, bytes] = dict(headers)
+        if len(found) != len(headers):
+            found = _joined(headers)
+        if b"authorization" in found:
+            rejection = self._bearer(request, found[b"authorization"], headers)
             if rejection is not None:
                 return rejection
         if request.presented is None:
@@ -64,16 +62,19 @@ class Resolve:
         return None
 
     def _cookie(self, request: Request, line: bytes | None) -> None:
-        request.cookie = self._cookies.format_for(request.scope)
-        value = find_cookie(line, request.cookie.name) if line is not None else None
+        request.cookie = spelling = self._cookies.format_for(request.scope)
+        if line is None:
+            return
+        # a client sends the same line again and again
+        value = _find_again(line, spelling.name) if len(line) <= REMEMBERED_LENGTH else _find(line, spelling.name)
         if isinstance(value, Ambiguous):
             request.public.verdict = _AMBIGUOUS
         elif value is not None:
             request.public.credential = "cookie"
-            request.presented = value.decode("latin-1")
+            request.presented = value
 
-    def _bearer(self, request: Request, line: bytes, lines: int) -> Rejection | None:
-        if lines > 1:
+    def _bearer(self, request: Request, line: bytes, headers: Headers) -> Rejection | None:
+        if sum(name == b"authorization" for name, _ in headers) > 1:
             return _TWICE if b"bearer" in line.lower() else None
         match = _BEARER.fullmatch(line)
         if match is None:
@@ -90,3 +91,23 @@ class Resolve:
             return None  # a token for the application itself
         request.presented = text
         return None
+
+
+def _joined(headers: Headers) -> dict[bytes, bytes]:
+    """The headers that are read here, where some header came in several lines (HTTP/2 splits Cookie, IN-04)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _READ:
+            if name not in found:
+                found[name] = value
+            elif len(found[name]) <= MAX_JOINED:  # what is too long already stays so; joining it on would take quadratic time
+                found[name] += b"; " + value
+    return found
+
+
+def _find(line: bytes, name: bytes) -> str | Ambiguous | None:
+    value = find_cookie(line, name)
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+_find_again = lru_cache(REMEMBERED_LINES)(_find)

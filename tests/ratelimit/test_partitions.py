@@ -95,7 +95,7 @@ def test_permits_of_a_request() -> None:
         RateLimit("9/second", key="session", name="sessions", cost=lambda _: 2),
     ]
     subject = Subject(session_key="s")
-    assert PARTITIONS.permits(rules, subject) == [
+    assert list(PARTITIONS.permits(rules, subject)) == [
         Permit(rules[0].policy, PARTITIONS.of_address("192.0.2.1"), 3),
         Permit(rules[3].policy, PARTITIONS.of("session", "s"), 2),
     ]

@@ -123,9 +123,9 @@ def _same_host(theirs: tuple[str, str, int], ours: tuple[str, str, int]) -> bool
 
 def _is_origin(origin: str) -> bool:
     parts = _split(origin)
-    return parts is not None and origin == origin.lower() and not origin.endswith(("/", "?", "#")) and "@" not in origin
+    return parts is not None and origin == origin.lower() and not origin.endswith(("/", "?", "#")) and not {"@", "*"} & set(origin)
 
 
 def _bad_origin(field: str, origin: str) -> Problem:
-    fix = "Write scheme, host and port as a browser sends them, in lower case, without a path: https://app.example.com"
+    fix = "Write scheme, host and port as a browser sends them, in lower case, without path or wildcard: https://app.example.com"
     return Problem(field, f"{origin[:80]!r} is no origin.", fix)

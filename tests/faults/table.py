@@ -58,9 +58,9 @@ Cells = Mapping[str, Mapping[str, Outcome]]
 REDIS_OPERATIONS = (
     Operation("anonymous", "A request without a credential that does not fill a session"),
     Operation("forged", "A request with a cookie that we did not sign"),
-    Operation("load", "A request with a session cookie"),
+    Operation("load", "A request with a session cookie, at first sight in this process"),
     Operation("load-anonymous", 'The same with `on_store_error="anonymous"`'),
-    Operation("load-bearer", "A request with a session id as its bearer"),
+    Operation("load-bearer", "A request with a session id as its bearer, at first sight in this process"),
     Operation("commit", "A handler changed its session; the fault begins after the load"),
     Operation("create", "A visitor's first value"),
     Operation("login", "`await session.login(...)`; the fault begins after the load"),

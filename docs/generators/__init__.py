@@ -1,0 +1,1 @@
+"""Where the generated parts of the pages come from: one module for each kind."""

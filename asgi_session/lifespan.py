@@ -57,8 +57,8 @@ class Lifespan:
             return
         starting = self._starting
         if starting is None or starting.done() or starting.get_loop() is not asyncio.get_running_loop():
-            self._starting = asyncio.ensure_future(self._start())
-        await asyncio.shield(self._starting)
+            self._starting = starting = asyncio.ensure_future(self._start())
+        await asyncio.shield(starting)
 
     async def _start(self) -> None:
         for part in self._parts:

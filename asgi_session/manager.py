@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from . import codec
+from .engine import SessionEngine
 from .exceptions import ConfigurationError, SessionConflict, SessionError
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
 from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
 from .settings import SecretKeys, SessionSettings
 from .stores.base import Maintenance, SessionStore, StoreHealth, StoreStats, UserSessions
-from .transaction import SessionEngine
 
 
 @dataclass(frozen=True, slots=True)

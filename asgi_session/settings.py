@@ -9,13 +9,13 @@ from .cache.link import Coherent
 from .cache.watch import SessionWatch
 from .clock import SYSTEM_CLOCK
 from .cookies import CookiePolicy, SameSite
+from .engine import SessionEngine
 from .exceptions import Problem
 from .ids import CredentialSigner
 from .lifetimes import DAY, Lifetimes
 from .stores.base import SessionStore
 from .stores.memory import MemoryStore
 from .stores.urls import store_from_url
-from .transaction import SessionEngine
 
 SecretKeys = str | Secret | Sequence[str | Secret]
 

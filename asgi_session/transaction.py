@@ -9,21 +9,18 @@ half-way (design rule 11). Two tasks of one request may call it at once; a lock 
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
 from . import codec
-from .cache.watch import SessionWatch
 from .client_description import Client, metadata
-from .cookies import CookiePolicy
+from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone, SessionValueError
-from .ids import CredentialSigner, new_session_id, random_bucket, store_key, user_bucket
-from .lifetimes import Lifetimes
+from .ids import new_session_id, random_bucket, store_key, user_bucket
 from .record import EMPTY, Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
-from .stores.base import SessionStore, UserSessions
+from .stores.base import UserSessions
 
 T = TypeVar("T")
 
@@ -39,36 +36,6 @@ class Outcome(Enum):
     REFUSED = "refused"
     """The session had ended meanwhile; nothing was written, and no cookie may be sent."""
     CONFLICT = "conflict"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEngine:
-    """What every transaction needs, wired once."""
-
-    store: SessionStore
-    signer: CredentialSigner
-    lifetimes: Lifetimes
-    cookies: CookiePolicy
-    watches: SessionWatch
-    steps: set[asyncio.Task[Any]] = field(default_factory=set)
-    """Store steps under way; shutdown waits for them."""
-
-    async def finish(self, step: Coroutine[Any, Any, T]) -> T:
-        """Run ``step`` to its end even if the caller is cancelled meanwhile."""
-        task = asyncio.ensure_future(step)
-        self.steps.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
-
-    async def drain(self) -> None:
-        """Wait for the steps that are under way."""
-        if self.steps:
-            await asyncio.wait(self.steps)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self.steps.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; whoever was cancelled does not want it
 
 
 class Transaction:

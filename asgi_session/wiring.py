@@ -12,6 +12,7 @@ from .cache.touches import TouchQueue
 from .client_address import TrustedProxies
 from .clock import SYSTEM_CLOCK
 from .csrf import CSRFPolicy
+from .engine import SessionEngine
 from .exceptions import Problem
 from .lifespan import Part
 from .ratelimit.base import RateLimiter
@@ -33,7 +34,6 @@ from .stores.base import SessionStore, Touches
 from .stores.redis import RedisStore
 from .tokens.base import TokenVerifier
 from .tokens.issuers import Issuers
-from .transaction import SessionEngine
 
 log = logging.getLogger("asgi_session")
 

@@ -90,8 +90,7 @@ class Permits(tuple[Permit, ...]):
     """The permits of each partition, under a name that says all of what they ask for; None where they can't be leased: one of them
     only looks, or keeps the exact log."""
 
-    def __init__(self, permits: Iterable[Permit] = ()) -> None:
-        del permits  # the tuple has them
+    def __init__(self, _: Iterable[Permit] = (), /) -> None:
         found: dict[str, list[Permit]] = {}
         if any(not permit.consume or permit.policy.strategy == "moving" for permit in self):
             self.groups = None

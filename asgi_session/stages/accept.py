@@ -1,11 +1,12 @@
 """What the validating stages conclude: who makes the request, and with which session."""
 
 from ..context import Request, Verdict
+from ..engine import SessionEngine
 from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
-from ..transaction import SessionEngine, Transaction
+from ..transaction import Transaction
 
 NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
 

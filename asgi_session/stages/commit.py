@@ -11,10 +11,11 @@ import logging
 from collections.abc import Awaitable, Sequence
 
 from ..context import Request
+from ..engine import SessionEngine
 from ..exceptions import AsgiSessionError, StoreError, StoreUnavailable
 from ..ratelimit.headers import quota_headers
 from ..session import Session
-from ..transaction import Outcome, SessionEngine
+from ..transaction import Outcome
 from .base import Header, Message, Send, unavailable
 
 log = logging.getLogger("asgi_session.commit")
@@ -115,7 +116,7 @@ class Commit:
         """The session, with what the handler put into its place, if it did."""
         mine = self._request.session
         theirs = self._request.scope.get("session")
-        if theirs is not mine:
+        if theirs is not mine and not _is_another_middlewares(theirs):
             mine.transaction.replace_data(mine, theirs)
             self._request.scope["session"] = mine
         return mine
@@ -165,6 +166,11 @@ class Commit:
             session.accessed = True
             return request.cookie.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
         return None
+
+
+def _is_another_middlewares(session: object) -> bool:
+    """Whether a second middleware, with a cookie of its own, stands between this one and the handler."""
+    return isinstance(session, Session) and session.is_managed
 
 
 async def _handshake() -> Message:

@@ -10,11 +10,11 @@ from typing import Literal
 from .. import challenges
 from ..cache.loader import SessionLoader
 from ..context import Request, Verdict
+from ..engine import SessionEngine
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
 from ..ids import StoreKey
 from ..snapshot import Snapshot
 from ..tokens.issuers import Issuers
-from ..transaction import SessionEngine
 from . import accept
 from .base import Answer, Rejection, bearer_refused, unavailable
 from .edge_limit import EdgeLimit

@@ -11,11 +11,11 @@ from ..cache.policy import ValidationPolicy
 from ..cache.sessions import Entry, SessionCache
 from ..cache.touches import TouchQueue
 from ..context import NOTHING_PRESENTED, Request, Verdict
+from ..engine import SessionEngine
 from ..ids import store_key
 from ..ratelimit.paths import PathPatterns
 from ..record import Record
 from ..tokens.issuers import Issuers
-from ..transaction import SessionEngine
 from . import accept
 from .base import Answer, Rejection, bearer_refused
 from .edge_limit import EdgeLimit

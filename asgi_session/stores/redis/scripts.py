@@ -26,6 +26,6 @@ class Scripts(NamedTuple):
 @cache
 def scripts(*, sharded: bool) -> Scripts:
     """The scripts; ``sharded``: for a Cluster, where news goes out by sharded channels."""
-    folder = files(__package__) / "lua"
+    folder = files("asgi_session.stores.redis") / "lua"
     shared = f"local SHARDED = {str(sharded).lower()}\n" + (folder / "session.lua").read_text()
     return Scripts(*(Script(name, shared + (folder / f"{name}.lua").read_text()) for name in Scripts._fields))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from ...cache.link import Invalidation, InvalidationLink
@@ -190,7 +190,7 @@ class RedisStore:
         return gone
 
     @contextlib.contextmanager
-    def _ending(self, key: StoreKey | None) -> Iterator[None]:
+    def _ending(self, key: StoreKey | None) -> Generator[None]:
         """This process's own cache forgets what a step makes old as soon as it is over, however it ended.
 
         The others hear of it by the script's message.

@@ -1,0 +1,44 @@
+"""What every session of a middleware or manager is worked on with, wired once."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .cache.watch import SessionWatch
+from .cookies import CookiePolicy
+from .ids import CredentialSigner
+from .lifetimes import Lifetimes
+from .stores.base import SessionStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEngine:
+    """The store and what goes with it. Shared by all requests; only ``steps`` ever changes."""
+
+    store: SessionStore
+    signer: CredentialSigner
+    lifetimes: Lifetimes
+    cookies: CookiePolicy
+    watches: SessionWatch
+    steps: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Store steps under way; shutdown waits for them."""
+
+    async def finish(self, step: Coroutine[Any, Any, T]) -> T:
+        """Run ``step`` to its end even if the caller is cancelled meanwhile."""
+        task = asyncio.ensure_future(step)
+        self.steps.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the steps that are under way."""
+        if self.steps:
+            await asyncio.wait(self.steps)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.steps.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; whoever was cancelled does not want it

@@ -142,6 +142,11 @@ class Session(dict[str, Any]):
         await self.transaction.save(self, if_unchanged=if_unchanged)
 
     @property
+    def is_managed(self) -> bool:
+        """Whether a middleware stands behind it; for the middleware."""
+        return self._transaction is not None
+
+    @property
     def transaction(self) -> "Transaction":
         """The work behind it; for the middleware."""
         if self._transaction is None:

@@ -138,9 +138,9 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks (`-- --quick`: each once, briefly)."""
-    skip_without(session, "benchmarks/__main__.py")
-    install(session, "test")
+    """Run the benchmarks and write docs/benchmarks.md (`-- --quick`: only see that they work; `-- NAME`: one of them)."""
+    install(session, "bench")
+    session.run("python", "-m", "tests.services.install", "redis", "wrk")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -17,6 +17,7 @@ from tests.services.process import ServiceError, run_quietly
 PACKAGES = {
     "redis": {"redis-server": ["redis-server"]},
     "keycloak": {"java": ["default-jre-headless"], "mvn": ["maven"]},
+    "wrk": {"wrk": ["wrk"]},
     "browser": {"chromium": ["chromium", "fonts-liberation"]},
 }
 

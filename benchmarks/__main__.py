@@ -1,0 +1,84 @@
+"""`python -m benchmarks [--quick] [--million] [NAME ...]`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from benchmarks import machine
+from benchmarks.benchmark import Benchmark
+from benchmarks.children import ROOT
+from benchmarks.lab import Lab
+from benchmarks.report.page import write_page
+from benchmarks.report.tables import table, verdict_table
+from benchmarks.results import Result, write
+from benchmarks.suite import all_benchmarks
+
+RESULTS = ROOT / "benchmarks" / "results"
+DOCS = ROOT / "docs"
+QUICK = ROOT / ".cache" / "benchmarks"
+"""Where a quick run writes: its numbers are no results."""
+
+
+class StatusLine:
+    """What is being done, in the terminal's last line; nothing where there is no terminal."""
+
+    def __init__(self, benchmark: Benchmark, status: Status) -> None:
+        self._benchmark = benchmark
+        self._status = status
+
+    def step(self, text: str) -> None:
+        """Show it."""
+        self._status.update(f"{self._benchmark.name}: {text}")
+
+
+def run(benchmark: Benchmark, console: Console, *, quick: bool, million: bool) -> Result:
+    """Run one benchmark, from its services' start to their end."""
+    load, began = machine.load(), time.monotonic()
+    with console.status(benchmark.name) as status, Lab(StatusLine(benchmark, status), quick=quick, million=million) as lab:
+        described = machine.description(lab.redis.cli.info("server")["redis_version"])  # type: ignore[index]
+        rows = list(benchmark.measure(lab))
+    return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for; return the exit code."""
+    known = all_benchmarks()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks; all of them by default.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(known)}")
+    parser.add_argument("--quick", action="store_true", help="only see that everything works; the numbers mean nothing")
+    parser.add_argument("--million", action="store_true", help="also the large data sets: a million sessions")
+    parser.add_argument("--render", action="store_true", help="measure nothing; write the page anew from the results")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.names) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    console = Console()
+    results, docs = (QUICK / "results", QUICK / "docs") if chosen.quick else (RESULTS, DOCS)
+    for name in [] if chosen.render else chosen.names or known:
+        benchmark = known[name]
+        result = run(benchmark, console, quick=chosen.quick, million=chosen.million)
+        write(result, results)
+        show(benchmark, result)
+    write_page(known, results, docs)
+    print(f"Written: {_relative(docs / 'benchmarks.md')}, {_relative(results)}/")
+    return 0
+
+
+def show(benchmark: Benchmark, result: Result) -> None:
+    """Print the table."""
+    print(f"\n{benchmark.title}  ({result.seconds:.0f} s)\n")
+    print(table([column for column in benchmark.columns if column.key != "omits"], result.rows, "simple"))
+    if verdicts := benchmark.budgets(result.rows):
+        print("\n" + verdict_table(verdicts, "simple"))
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(ROOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""What a benchmark is: a question, a function that yields rows, and how its rows are shown."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmarks.lab import Lab
+
+Row = dict[str, Any]
+"""One line of a result: plain values by column."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a value of a row is shown."""
+
+    key: str
+    heading: str
+    format: str = ""
+    """Of numbers, in Python's notation: ``".1f"``."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a budget asks for and what was measured."""
+
+    what: str
+    budget: str
+    measured: str
+    met: bool
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark: a module of `suite`."""
+
+    name: str
+    title: str
+    explanation: str
+    """What is measured and how; Markdown."""
+    columns: Sequence[Column]
+    measure: Callable[["Lab"], Iterator[Row]]
+    plots: Mapping[str, Callable[[Sequence[Row]], "Figure"]] = field(default_factory=dict)
+    """By file name in docs/images/."""
+    budgets: Callable[[Sequence[Row]], list[Verdict]] = lambda rows: []
+    """What the project promised of it."""

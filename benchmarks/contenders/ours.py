@@ -1,0 +1,91 @@
+"""asgi_session."""
+
+from typing import Any
+
+from asgi_session import JWTVerifier, RateLimit, SessionMiddleware
+from asgi_session.cache.policy import CachePolicy
+from benchmarks.contenders.site import (
+    ENDLESS_LIMITS,
+    NAME,
+    SECRET,
+    ASGIApp,
+    Scope,
+    Site,
+    application,
+    fill_session,
+    no_login,
+    of_nobody,
+    of_session,
+)
+
+KEPT_ON_A_MISS = 16
+"""Sessions that the L1 keeps where it shall always miss: fewer than are asked for in turn, so each one is loaded, kept, dropped."""
+
+
+def memory(site: Site, rules: int = 0) -> ASGIApp:
+    """Sessions in this process."""
+    return _sessions("memory://", rules)
+
+
+def redis(site: Site, rules: int = 0) -> ASGIApp:
+    """Sessions in Redis, as it comes: those in use are in the L1."""
+    return _sessions(site.redis_url, rules)
+
+
+def redis_miss(site: Site, rules: int = 0) -> ASGIApp:
+    """Sessions in Redis, none of which the L1 has when it is asked for."""
+    return _sessions(site.redis_url, rules, cache=CachePolicy(max_entries=KEPT_ON_A_MISS))
+
+
+def _sessions(store: str, rules: int, **arguments: Any) -> ASGIApp:
+    return SessionMiddleware(application(of_session, fill_session), SECRET, store=store, rate_limits=_limits(rules), **arguments)
+
+
+def limit(site: Site) -> ASGIApp:
+    """A rate limit and nothing else: nobody has a session."""
+    return SessionMiddleware(application(of_nobody, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
+
+
+def token(site: Site, rules: int = 0) -> ASGIApp:
+    """Bearer JWTs, most of them seen a moment before."""
+    return _tokens(site, rules)
+
+
+def token_first_sight(site: Site, rules: int = 0) -> ASGIApp:
+    """Bearer JWTs, none of which was seen before."""
+    return _tokens(site, rules, cache_size=0)
+
+
+def _tokens(site: Site, rules: int, **arguments: Any) -> ASGIApp:
+    verifier = JWTVerifier(site.issuer, audience=site.audience, jwks=site.jwks, algorithms=("RS256",), **arguments)
+    app = application(_of_user, no_login)
+    return SessionMiddleware(app, SECRET, store="memory://", bearer=verifier, rate_limits=_limits(rules))
+
+
+def _of_user(scope: Scope) -> str:
+    name: str = scope["user"].display_name
+    return name
+
+
+def _limits(count: int) -> list[RateLimit]:
+    """The first by address, the others by user or session: each kind of key that there is."""
+    return [RateLimit(limit, key=key) for limit, key in zip(ENDLESS_LIMITS[:count], ("ip", "session", "user"), strict=False)]
+
+
+def fastapi(site: Site, rules: int = 1) -> ASGIApp:
+    """A FastAPI application behind it, sessions in Redis."""
+    from fastapi import FastAPI, Request
+    from fastapi.responses import PlainTextResponse
+
+    app = FastAPI()
+
+    @app.get("/read")
+    async def read(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.session["name"])
+
+    @app.post("/login")
+    async def login(request: Request) -> PlainTextResponse:
+        fill_session(request.scope)
+        return PlainTextResponse(NAME)
+
+    return SessionMiddleware(app, SECRET, store=site.redis_url, rate_limits=_limits(rules))

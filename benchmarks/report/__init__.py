@@ -1,0 +1,1 @@
+"""What is made of the results: tables, pictures and docs/benchmarks.md."""

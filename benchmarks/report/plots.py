@@ -1,0 +1,86 @@
+"""The pictures' common look: light, labelled, and safe for the colour-blind (the palette of Okabe and Ito)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from benchmarks.benchmark import Row
+
+OURS, THEIRS, FLOOR = "#0072B2", "#E69F00", "#7F7F7F"
+SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+
+_STYLE = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.8,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "asgi_session",  # the same numbers make the same file
+}
+mpl.rcParams.update(_STYLE)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the picture; without a date, so that it changes only with the numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+def colour_of(name: str) -> str:
+    """Ours, theirs, or the floor that nobody can get below."""
+    if name.startswith("asgi_session"):
+        return OURS
+    return FLOOR if name.startswith(("bare", "raw")) else THEIRS
+
+
+def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
+    """A dot for each row on one logarithmic scale, a panel for each group, the cheapest on top.
+
+    `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero.
+    """
+    value, _, high = keys
+    sizes = [len(rows) + 1 for rows in panels.values()]
+    figure = Figure(figsize=(9, 1 + 0.25 * sum(sizes)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=sizes, squeeze=False)[:, 0]
+    everything = [row for rows in panels.values() for row in rows]
+    for axis, (name, rows) in zip(axes, panels.items(), strict=True):
+        _dots(axis, sorted(rows, key=lambda row: row[value], reverse=True), keys)
+        axis.set_title(name)
+        axis.set_xscale("log")
+        axis.set_xlim(min(row[value] for row in everything) / 1.5, max(row[high] for row in everything) * 2)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:,g}")
+        axis.xaxis.set_minor_locator(NullLocator())
+    axes[-1].set_xlabel(label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
+def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
+    value, low, high = keys
+    for place, row in enumerate(rows):
+        colour = colour_of(row["contender"])
+        axis.plot([row[low], row[high]], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
+        axis.plot(row[value], place, "o", color=colour, markersize=7)
+        axis.annotate(_short(row[value]), (row[high], place), (7, 0), textcoords="offset points", va="center", fontsize=9)
+    axis.set_yticks(range(len(rows)), [row["contender"] for row in rows])
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+    axis.tick_params(axis="y", length=0)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"

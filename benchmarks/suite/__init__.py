@@ -1,0 +1,13 @@
+"""The benchmarks, one module each, in the order in which they run."""
+
+from importlib import import_module
+
+from benchmarks.benchmark import Benchmark
+
+_MODULES = ["in_process"]
+
+
+def all_benchmarks() -> dict[str, Benchmark]:
+    """By name."""
+    found = [import_module(f"{__name__}.{module}").BENCHMARK for module in _MODULES]
+    return {benchmark.name: benchmark for benchmark in found}

@@ -7,6 +7,7 @@ until a request asks for its own copy, so that no handler ever sees what another
 from typing import Any
 
 from . import codec
+from .baseline import Baseline
 from .record import Record
 from .session import Session
 
@@ -14,7 +15,7 @@ from .session import Session
 class Snapshot:
     """What an L1 entry holds of a session. Never changes after it was made."""
 
-    __slots__ = ("_nested", "_plain", "mutable_keys", "record")
+    __slots__ = ("_nested", "_plain", "baseline", "record")
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -26,8 +27,7 @@ class Snapshot:
             else:
                 self._plain[key] = codec.decode(raw)
         self._nested = tuple(nested)
-        self.mutable_keys = tuple(key for key, _ in nested)
-        """Keys whose values a handler can change in place."""
+        self.baseline = Baseline(record.data, tuple(key for key, _ in nested))
 
     def session(self) -> Session:
         """A session of its own for one request."""

@@ -8,16 +8,17 @@ half-way (design rule 11). Two tasks of one request may call it at once; a lock 
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
 from . import codec
+from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
 from .engine import SessionEngine
-from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone, SessionValueError
+from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .ids import new_session_id, random_bucket, store_key, user_bucket
-from .record import EMPTY, Changes, Conflict, Draft, Record
+from .record import Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
 from .stores.base import UserSessions
@@ -64,7 +65,7 @@ class Transaction:
         client: Client,
         credential: str | None = None,
         record: Record | None = None,
-        mutable: Sequence[str] = (),
+        baseline: Baseline = NOTHING,
     ) -> None:
         self._engine = engine
         self._client = client
@@ -72,8 +73,7 @@ class Transaction:
         """What the client presents for it."""
         self.record = record
         """What the store holds; None while the session is new or after it ended."""
-        self._baseline: Mapping[str, bytes] = record.data if record is not None else EMPTY
-        self._mutable = mutable
+        self._baseline = baseline
 
     @classmethod
     def begin(cls, engine: SessionEngine, client: Client, credential: str | None = None, *, detached: bool = False) -> Session:
@@ -88,7 +88,7 @@ class Transaction:
     def resume(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
         """An existing session for one request."""
         session = snapshot.session()
-        session._transaction = cls(engine, client, credential, snapshot.record, snapshot.mutable_keys)
+        session._transaction = cls(engine, client, credential, snapshot.record, snapshot.baseline)
         return session
 
     # -- what the handler asks for ------------------------------------------------------------------------------------
@@ -179,17 +179,7 @@ class Transaction:
 
     def is_dirty(self, session: Session) -> bool:
         """Whether a commit would do anything. CPU only."""
-        if self._next_id is not None:
-            return True
-        if session.modified:
-            return True
-        for key in self._mutable:  # a generator costs more than all the rest, and most sessions have no such key
-            try:
-                if codec.encode(key, dict.get(session, key)) != self._baseline[key]:
-                    return True
-            except SessionValueError:  # the commit says so
-                return True
-        return False
+        return session.modified or self._next_id is not None or self._baseline.differs_inside(session)
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
         """Save what changed, in one step of the store, and say what happened.
@@ -217,7 +207,8 @@ class Transaction:
             self._reset(session, {})
             return Outcome.DESTROYED
         data = self._encoded(dict(dict.items(session)))
-        changes = self._changes(session, data, if_unchanged)
+        version = self.record.version if if_unchanged else None
+        changes = self._baseline.changes_to(data, cleared=session.cleared, if_version=version)
         if self._next_id is not None:
             return await self._regenerate(session, self.record, self._next_id, changes, data)
         if not changes:
@@ -284,17 +275,6 @@ class Transaction:
             return False
         return session.cleared or (self.record.user_id is None and bool(self._baseline))
 
-    def _changes(self, session: Session, data: Mapping[str, bytes], if_unchanged: bool) -> Changes:
-        cleared = session.cleared
-        known: Mapping[str, bytes] = EMPTY if cleared else self._baseline
-        version = self.record.version if if_unchanged and self.record is not None else None
-        return Changes(
-            set={key: value for key, value in data.items() if known.get(key) != value},
-            remove=frozenset(key for key in known if key not in data),
-            clear=cleared,
-            if_version=version,
-        )
-
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, bytes]:
         data = {key: codec.encode(key, value) for key, value in values.items()}
         codec.check_size(data)
@@ -303,8 +283,7 @@ class Transaction:
     def _rebase(self, session: Session, record: Record, data: Mapping[str, bytes]) -> None:
         """From now on, changes are what differs from ``data``."""
         self.record = record
-        self._baseline = data
-        self._mutable = [key for key in _mutable_keys(session) if key in data]
+        self._baseline = Baseline.of(session, data)
 
     def _announce(self, session_id: str) -> None:
         """The session goes by another id from now on, and the client must learn it."""
@@ -318,7 +297,7 @@ class Transaction:
         session.accessed = True
         session.modified = session.cleared = False
         self._in_conflict = False
-        self._baseline, self._mutable = EMPTY, []
+        self._baseline = NOTHING
 
     def _refuse(self) -> Outcome:
         """The session ended meanwhile: nothing of this request may come back to life, and its cookie stays unsent."""
@@ -335,7 +314,3 @@ class Transaction:
         if self._lock is None:
             self._lock = asyncio.Lock()
         return self._lock
-
-
-def _mutable_keys(session: Session) -> list[str]:
-    return [key for key, value in dict.items(session) if not codec.is_immutable(value)]

@@ -36,6 +36,8 @@ class EdgeLimit:
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
+        if not self._rules and not self._failed:
+            return None
         if self._permits_of is not None:
             permits = self._permits_of(request.public.client_ip)
         else:

@@ -11,6 +11,10 @@ UNUSUAL_NAMES = ["", "name", "d:name", "naïve ключ 键 🔑", "line\r\nbrea
 UNUSUAL_VALUES = [b"", b"null", b"\x00\xff\r\n$-1\r\n", "значение 🔑".encode(), b"x" * 65_000]
 
 
+def _short(text: str) -> str:
+    return ascii(text[:20])
+
+
 class StepsContract(Contract):
     """``create``, ``load`` and ``destroy``."""
 
@@ -59,7 +63,7 @@ class StepsContract(Contract):
         assert loaded is not None
         assert dict(loaded.data) == {}
 
-    @pytest.mark.parametrize("name", UNUSUAL_NAMES, ids=ascii)
+    @pytest.mark.parametrize("name", UNUSUAL_NAMES, ids=_short)
     async def test_unusual_name_survives(self, store: SessionStore, name: str) -> None:
         """Any string may be a key: empty, of any script, with control characters or lone surrogates."""
         made = await self.make(store, None, {name: b"1"})
@@ -79,7 +83,7 @@ class StepsContract(Contract):
         assert loaded is not None
         assert loaded.data["a"] == value
 
-    @pytest.mark.parametrize("user_id", ["Zoë 🔑", "a:b{c}*\r\n", "\ud800", "u" * 1000, "0"], ids=ascii)
+    @pytest.mark.parametrize("user_id", ["Zoë 🔑", "a:b{c}*\r\n", "\ud800", "u" * 1000, "0"], ids=_short)
     async def test_unusual_user_survives(self, store: SessionStore, user_id: str) -> None:
         """Any string that isn't empty may name a user."""
         loaded = await store.load((await self.make(store, user_id)).key)

@@ -8,13 +8,13 @@ from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Draft, Record
 from asgi_session.stores.base import SessionStore
 from asgi_session.stores.memory import REVOKED_IS_LISTED, MemoryStore
-from asgi_session.testing import MaintenanceContract, ManualClock, StoreContract, UserSessionsContract
+from asgi_session.testing import MaintenanceContract, ManualClock, StoreContract, TouchesContract, UserSessionsContract
 from asgi_session.testing.base import facts, fresh_key
 
 DAY = 24 * 3600.0
 
 
-class TestMemoryStore(StoreContract, UserSessionsContract, MaintenanceContract):
+class TestMemoryStore(StoreContract, UserSessionsContract, TouchesContract, MaintenanceContract):
     """The contract, on a clock that the tests move."""
 
     time_unit = 60.0
@@ -131,6 +131,18 @@ async def test_a_touched_session_is_not_cleaned_up(clock: ManualClock) -> None:
     clock.advance(8)
     assert await store.cleanup() == 0
     assert await store.load(record.key) is not None
+
+
+@pytest.mark.security("LC-03")
+@pytest.mark.parametrize(("idle", "absolute"), [(100, 1000), (1000, 100)])
+async def test_a_session_ends_to_the_second(clock: ManualClock, idle: float, absolute: float) -> None:
+    """It is there a second before its timeout, and gone at the timeout."""
+    store = MemoryStore(clock=clock)
+    record = await make(store, "ann", idle=idle, absolute=absolute)
+    clock.advance(99)
+    assert await store.load(record.key) is not None
+    clock.advance(1)
+    assert await store.load(record.key) is None
 
 
 @pytest.mark.security("LC-06")

@@ -9,11 +9,11 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.base import SessionStore
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
-from asgi_session.testing import MaintenanceContract, StoreContract, StoredFormContract, UserSessionsContract
+from asgi_session.testing import MaintenanceContract, StoreContract, StoredFormContract, TouchesContract, UserSessionsContract
 from tests.support.redis_time import let_time_pass
 
 
-class RedisStoreContract(StoreContract, UserSessionsContract, MaintenanceContract, StoredFormContract):
+class RedisStoreContract(StoreContract, UserSessionsContract, TouchesContract, MaintenanceContract, StoredFormContract):
     """A subclass gives ``url``; everything else is the same everywhere."""
 
     time_unit = 60.0

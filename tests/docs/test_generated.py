@@ -1,0 +1,144 @@
+"""The pages of docs/ say what the code and the tests say, and nothing leads nowhere."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+from docs.generators import failure_tables, security_table, signatures
+from tests.faults import table
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
+_LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+def test_the_pages_are_up_to_date() -> None:
+    """Where this fails: `python -m docs.generate` writes what the code and the tests say now."""
+    outdated = [page.name for page, text in generate.pages().items() if page.read_text() != text]
+    assert outdated == []
+
+
+def test_every_part_stands_on_a_page() -> None:
+    """Nothing is generated for nobody, and no page asks for what does not exist."""
+    assert generate.used_parts() == set(generate.PARTS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files and headings that a page links to exist."""
+    for target, anchor in _LINK.findall(page.read_text()):
+        place = (page.parent / target).resolve() if target else page
+        assert place.exists(), target
+        if anchor:
+            assert anchor in _anchors(place), f"{target}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_check_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--check` fails for a page that is out of date; without it, the page is written and the check passes."""
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- generated: redis-faults -->\nold\n<!-- end -->\nafter\n")
+    monkeypatch.setattr(generate, "FOLDER", page.parent)
+    assert generate.main(["--check"]) == 1
+    assert "docs/page.md is out of date" in capsys.readouterr().out
+    assert "old" in page.read_text()
+    assert generate.main([]) == 0
+    assert failure_tables.redis_faults() in page.read_text()
+    assert page.read_text().startswith("before\n")
+    assert generate.main(["--check"]) == 0
+    assert generate.main(["--nonsense"]) == 2
+
+
+def test_runs_from_the_command_line() -> None:
+    """As `nox -s docs` runs it."""
+    command = [sys.executable, "-m", "docs.generate", "--nonsense"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--check" in done.stdout
+
+
+class TestSignatures:
+    def test_an_argument_without_a_meaning_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever adds an argument explains it."""
+        monkeypatch.setattr(signatures, "_explanations", lambda _: {})
+        with pytest.raises(signatures.MissingMeaning, match=r"SessionMiddleware\.app"):
+            signatures.reference("middleware.py", "SessionMiddleware")
+        with pytest.raises(signatures.MissingMeaning, match=r"Lifetimes\.idle"):
+            signatures.reference("lifetimes.py", "Lifetimes")
+
+    @pytest.mark.parametrize(("module", "name"), [("middleware.py", "SessionMiddleware"), ("lifetimes.py", "Lifetimes")])
+    def test_a_meaning_without_an_argument_is_refused(self, monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
+        """Whoever removes an argument removes its explanation."""
+        explained = {**signatures._explanations(name), "gone": "…"}
+        monkeypatch.setattr(signatures, "_explanations", lambda _: explained)
+        with pytest.raises(signatures.MissingMeaning, match="gone"):
+            signatures.reference(module, name)
+
+    def test_a_docstring_is_shown_as_markdown(self) -> None:
+        """Names, types, defaults and meanings as the code has them; cells can't break the table."""
+        shown = signatures.reference("middleware.py", "SessionMiddleware")
+        assert "| `max_age` | `int \\| None` | `14 * 24 * 60 * 60` |" in shown
+        assert "| `secret_key` | `SecretKeys` | required |" in shown
+        assert "``" not in signatures.reference("tokens/verifier.py", "JWTVerifier")
+
+
+class TestSecurityTable:
+    def test_has_all_rows(self) -> None:
+        """Each row is there once, whatever its status."""
+        assert len(re.findall(r"^\| [A-Z]{2}-\d\d \|", security_table.table(), re.M)) == 176
+
+    def test_a_mark_of_no_row_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A typo in a mark does not prove anything in silence."""
+        monkeypatch.setattr(security_table, "tests_by_row", lambda: {"ID-99": ["test_ids.py::test_x"]})
+        with pytest.raises(security_table.UnknownRow, match="ID-99"):
+            security_table.table()
+
+    def test_marks_are_found_wherever_they_stand(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On modules, classes, methods, functions and single parameters."""
+        (tmp_path / "test_marks.py").write_text(
+            "import pytest\n"
+            "pytestmark = [pytest.mark.redis, pytest.mark.security('ID-01')]\n"
+            "@pytest.mark.security('ID-02', 'ID-03')\n"
+            "class TestA:\n"
+            "    @pytest.mark.security('ID-04')\n"
+            "    async def test_b(self): ...\n"
+            "@pytest.mark.parametrize('x', [pytest.param(1, marks=pytest.mark.security('ID-05'))])\n"
+            "def test_c(x): ...\n"
+        )
+        monkeypatch.setattr(security_table, "TESTS", tmp_path)
+        assert security_table.tests_by_row() == {
+            "ID-01": ["test_marks.py"],
+            "ID-02": ["test_marks.py::TestA"],
+            "ID-03": ["test_marks.py::TestA"],
+            "ID-04": ["test_marks.py::TestA::test_b"],
+            "ID-05": ["test_marks.py::test_c"],
+        }
+
+
+class TestFailureTables:
+    def test_every_cell_is_shown(self) -> None:
+        """Each fault has a column and each operation a row."""
+        for faults, operations, shown in (
+            (table.REDIS_FAULTS, table.REDIS_OPERATIONS, failure_tables.redis_outcomes()),
+            (table.ISSUER_FAULTS, table.ISSUER_OPERATIONS, failure_tables.issuer_outcomes()),
+        ):
+            columns = {name.strip() for column in shown.splitlines()[0].split("|")[2:-1] for name in column.split(",")}
+            assert columns == {fault.name for fault in faults}
+            assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == [operation.what for operation in operations]
+
+
+def test_the_examples_in_the_pages_are_python() -> None:
+    """What is marked as Python can be parsed."""
+    for page in PAGES:
+        for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
+            ast.parse(code)

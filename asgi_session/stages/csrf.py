@@ -26,9 +26,9 @@ class CSRF:
     def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
         scope = request.scope
-        if scope.get("method") in SAFE_METHODS or request.public.credential != "cookie" or not self._policy.applies_to(scope):
+        if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+            return None  # as the policy says too; most requests end here
+        if request.public.credential != "cookie" or not self._policy.applies_to(scope) or self._policy.allows(scope):
             return None
-        if self._policy.allows(request.scope):
-            return None
-        log.warning("refused a cross-site %s request", request.scope.get("method", "WebSocket"))
+        log.warning("refused a cross-site %.34s request", ascii(scope.get("method", "WebSocket")))
         return _REFUSED

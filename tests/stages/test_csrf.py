@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_session import CSRFPolicy
+from tests.support.asgi import Conversation, websocket_scope
 from tests.support.site import SITE, Browser, bearer, sessions, visiting
 from tests.support.stores import WatchedStore
 
@@ -57,6 +58,19 @@ async def test_every_method_but_three_is_unsafe(method: str) -> None:
         assert (await browser.request(method, "/read", headers=CROSS)).status == 403
         for safe in ("GET", "HEAD", "OPTIONS"):
             assert (await browser.request(safe, "/read", headers=CROSS)).status == 200
+
+
+@pytest.mark.security("CS-08")
+async def test_a_handshake_is_checked_whatever_method_it_names() -> None:
+    """ASGI gives sockets no method; a server that adds `GET` does not lift the check."""
+    async with visiting(sessions()) as browser:
+        await browser.get("/login?alice")
+        for method in ({}, {"method": "GET"}):
+            scope = websocket_scope(headers=[("cookie", browser.cookie), *CROSS]) | method
+            async with Conversation(browser.app, scope) as talk:
+                talk.say("websocket.connect")
+                (refused,) = (await talk.ended()).messages
+            assert (refused["type"], refused["code"]) == ("websocket.close", 1008)
 
 
 @pytest.mark.security("CS-06")

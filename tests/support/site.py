@@ -30,7 +30,7 @@ def count(scope: Scope) -> Any:
 
 async def login(scope: Scope) -> Any:
     """Log in whom the query names, alice if nobody."""
-    await scope["session"].login(scope["query_string"].decode() or "alice")
+    await scope["session"].login(scope["query_string"].decode("latin-1") or "alice")
     return scope["session"].user_id
 
 

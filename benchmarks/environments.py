@@ -7,7 +7,7 @@ from pathlib import Path
 
 REQUIREMENTS = {
     # Its newest version demands redis-py 5; its extra "opt" is what its documentation recommends for speed.
-    "redsession": ["redsession[opt]>=1.4"],
+    "redsession": ["redsession[opt]>=1.4", "uvicorn[standard]>=0.54"],
 }
 _FOLDER = Path(__file__).parent.parent / ".nox"
 

@@ -1,6 +1,7 @@
 """What every benchmark is given: the services, the workers, and how thorough to be."""
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -36,6 +37,7 @@ class Lab(contextlib.ExitStack):
         self.million = million
         """The large data sets."""
         self._progress = progress
+        self._folder = self.enter_context(tempfile.TemporaryDirectory(prefix="asgi_session-benchmarks-"))
         self.redis = started(RedisServer)
         self.callback(self.redis.stop)
 
@@ -50,9 +52,10 @@ class Lab(contextlib.ExitStack):
     def site(self, tokens: int = 0) -> Site:
         """What an application is given; with so many tokens of a new issuer."""
         if not tokens:
-            return Site(redis_url=self.redis.url)
+            return Site(self.redis.url, self._folder)
         issuer = Issuer()
-        return Site(self.redis.url, ISSUER, AUDIENCE, issuer.jwks, [issuer.token(number) for number in range(tokens)])
+        signed = [issuer.token(number) for number in range(tokens)]
+        return Site(self.redis.url, self._folder, ISSUER, AUDIENCE, issuer.jwks, signed)
 
     @contextmanager
     def child(self, role: str, environment: str = "bench") -> Iterator[Child]:

@@ -1,8 +1,8 @@
-"""crudauth with its cookie sessions in Redis and its users in SQLite (in memory: the fastest database it can have)."""
+"""crudauth with its cookie sessions in Redis and its users in SQLite: the nearest database it can have."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
+from uuid import uuid4
 
 from crudauth import CRUDAuth, Principal, SessionTransport
 from crudauth.models import AuthUserMixin
@@ -10,7 +10,6 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import StaticPool
 
 from benchmarks.contenders.site import NAME, SECRET, ASGIApp, Site
 
@@ -27,7 +26,7 @@ class User(Base, AuthUserMixin):
 
 def redis(site: Site) -> ASGIApp:
     """Each login is another user's. It skips the password's bcrypt, which would take longer than all the rest."""
-    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{site.folder}/crudauth.db")
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     async def database() -> AsyncIterator[AsyncSession]:
@@ -36,7 +35,6 @@ def redis(site: Site) -> ASGIApp:
 
     transport = SessionTransport()
     auth = CRUDAuth(session=database, user_model=User, SECRET_KEY=SECRET, redis_url=site.redis_url, transports=[transport])
-    numbers = count()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,8 +57,8 @@ def redis(site: Site) -> ASGIApp:
     # Its own "/login" checks a password; what follows the check is the same.
     @app.post("/sign-in")
     async def login(request: Request, db: AsyncSession = opened) -> PlainTextResponse:
-        number = next(numbers)
-        user = User(username=f"{NAME}-{number}", email=f"{NAME}-{number}@example.org", hashed_password="!")
+        username = f"{NAME}-{uuid4()}"
+        user = User(username=username, email=f"{username}@example.org", hashed_password="!")
         db.add(user)
         await db.commit()
         response = PlainTextResponse(NAME)

@@ -33,6 +33,8 @@ class Site:
     """Where an application finds its Redis and its issuer's keys."""
 
     redis_url: str = ""
+    folder: str = ""
+    """For files of its own."""
     issuer: str = ""
     audience: str = ""
     jwks: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from benchmarks.benchmark import Row
 
@@ -68,6 +68,47 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
+
+
+def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
+    """A bar for each row, a panel for each group, the largest on top; the whiskers are the quartiles."""
+    value, low, high = keys
+    shown = {name: rows for name, rows in panels.items() if rows}
+    sizes = [len(rows) + 1 for rows in shown.values()]
+    figure = Figure(figsize=(9, 1 + 0.25 * sum(sizes)), layout="constrained")
+    axes = figure.subplots(len(shown), 1, sharex=True, height_ratios=sizes, squeeze=False)[:, 0]
+    for axis, (name, rows) in zip(axes, shown.items(), strict=True):
+        ordered = sorted(rows, key=lambda row: row[value])
+        names = [row["contender"] for row in ordered]
+        whiskers = [[row[value] - row[low] for row in ordered], [row[high] - row[value] for row in ordered]]
+        axis.barh(names, [row[value] for row in ordered], 0.7, color=[colour_of(name) for name in names])
+        axis.errorbar([row[value] for row in ordered], names, xerr=whiskers, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        for place, row in enumerate(ordered):
+            axis.annotate(_short(row[value]), (row[high], place), (6, 0), textcoords="offset points", va="center", fontsize=9)
+        axis.set_title(name)
+        axis.set_ylim(-0.6, len(rows) - 0.4)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="y", visible=False)
+        axis.xaxis.set_major_formatter("{x:,g}")
+    axes[-1].set_xlim(0, 1.1 * max(row[high] for rows in shown.values() for row in rows))
+    axes[-1].set_xlabel(label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
+def cumulative(series: Mapping[str, Sequence[float]], *, title: str, label: str) -> tuple[Figure, Axes]:
+    """A step line for each series: the share of its values up to each value."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for (name, values), colour in zip(series.items(), SERIES, strict=False):
+        axis.ecdf(values, label=name, color=colour, linewidth=2)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:,g}")
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_xlabel(label)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure, axis
 
 
 def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:

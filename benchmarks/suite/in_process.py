@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.services.redis import Traffic
 
 IN_FLIGHT = 32
-_OF_THE_LINK = {"ping"}
+_OF_THE_LINK = {"ping", "hello"}
 """What the invalidation link asks twice a second, whatever the requests do."""
 
 

@@ -1,0 +1,1 @@
+"""What worker processes do for the benchmarks that need several of them; see `child.py`."""

@@ -1,0 +1,17 @@
+"""What uvicorn imports: the contender that the environment names. Needs the standard library only."""
+
+import json
+import logging
+import os
+
+from benchmarks.contenders.site import ASGIApp, Site
+from benchmarks.hosting import application_of
+from benchmarks.registry import CONTENDERS
+
+CONTENDER, SITE = "BENCHMARKS_CONTENDER", "BENCHMARKS_SITE"
+
+
+def app() -> ASGIApp:
+    """The application; a factory."""
+    logging.disable(logging.WARNING)  # of ours and others, about what is right for a benchmark only
+    return application_of(CONTENDERS[os.environ[CONTENDER]], Site(**json.loads(os.environ[SITE])))

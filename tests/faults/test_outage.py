@@ -40,7 +40,7 @@ async def _until(wanted: int, request: Callable[[], Awaitable[Answer]], seconds:
 async def test_an_open_breaker_answers_at_once(rig: RedisRig, make_middleware: MakeMiddleware, fault: str) -> None:
     """After five unanswered attempts nobody waits any more, and the silent server is left alone."""
     credential = await new_session(rig.server.url)
-    middleware = make_middleware(store=_store(rig.url, reset_after=60.0))
+    middleware = make_middleware(store=_store(rig.url, reset_after=60.0, connect_timeout=0.1))
     await middleware.initialize()
     await rig.begin(fault)
     for _ in range(OPENS_AFTER):

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from asgi_session import FailureBudget, RateLimit, SessionMiddleware
+from asgi_session.redis import RedisClient
+from asgi_session.stores.redis import RedisStore
 from tests.faults import table
 from tests.faults.client import Answer, ask
 from tests.faults.conftest import MakeMiddleware, new_session
@@ -14,6 +16,8 @@ pytestmark = pytest.mark.redis
 
 SLACK = 0.2
 """Seconds that a busy test machine may add to a bound."""
+CONNECT_IN_TESTS = 0.2
+"""`test_outage.py` has the default's test."""
 FORGED = "000" + "A" * 43 + "." + "A" * 43
 PATHS = {"anonymous": "/public", "commit": "/write", "create": "/write", "login": "/login", "logout": "/logout"}
 BEGINS_AFTER_LOAD = {"commit", "login", "logout"}
@@ -28,7 +32,9 @@ async def test_cell(fault: table.Fault, operation: table.Operation, rig: RedisRi
     """The fault, injected for real, has the outcome that the table promises, in the promised time."""
     expected = table.REDIS[fault.name][operation.name]
     credential = FORGED if operation.name == "forged" else await new_session(rig.server.url)
-    middleware = make_middleware(store=rig.url, **_arguments(operation.name))
+    connect_timeout = CONNECT_IN_TESTS if fault.name == "unreachable" else table.CONNECT
+    store = RedisStore(RedisClient(rig.url, connect_timeout=connect_timeout))
+    middleware = make_middleware(store=store, **_arguments(operation.name))
     await middleware.initialize()
     send = _request(operation.name, middleware, credential)
 

@@ -91,6 +91,28 @@ async def saves_twice(workers: Workers, cookie: str) -> list[object]:
     return [await workers.request(0, "/set?new", cookie), await workers.request(0, "/set?newer", cookie)]
 
 
+@pytest.mark.security("LC-08", "LC-10", "LC-13")
+async def test_two_saves_and_a_revocation(workers: Workers, second: int) -> None:
+    """Three at once: neither save brings the session back, alone or by way of the other."""
+
+    async def scenario(schedule: Schedule) -> None:
+        name = workers.new_name()
+        cookie = credential_of(await workers.session(name))
+        operator = workers.middlewares[second].manager
+        done = await schedule.run(
+            {
+                "a": lambda: workers.request(0, "/set?a", cookie),
+                "b": lambda: workers.request(second, "/set?b", cookie),
+                "revoke": lambda: operator.revoke_user(name),
+            }
+        )
+        assert await workers.alive(cookie) is None
+        assert await workers.live_sessions(name) == []
+        assert all(done[which].json() is None or given(done[which]) is None for which in ("a", "b"))
+
+    await workers.race(scenario, at_least=20, only_steps=True)
+
+
 @pytest.mark.security("LC-01", "LC-08")
 async def test_of_two_new_ids_one_is_given(workers: Workers, second: int) -> None:
     """Both ask for a new id: one gets it, the other is refused without a cookie, and the old id is dead."""

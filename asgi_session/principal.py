@@ -1,11 +1,20 @@
 """Who makes the request: ``scope["user"]`` and ``scope["auth"]``, in Starlette's terms."""
 
+from typing import NoReturn
+
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
 from .tokens.base import VerifiedToken
 
 
-class Principal(BaseUser):
+class _Shared:
+    """Refuses attributes: what one request assigned would be seen by all others, and could be a privilege."""
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name!r} can't be set here: requests share it. Use request.state for what belongs to one.")
+
+
+class Principal(_Shared, BaseUser):
     """A user who logged in, or whom a token names. Unchangeable: requests of one session may share it."""
 
     def __init__(self, identity: str, *, issuer: str | None = None, display_name: str | None = None) -> None:
@@ -15,9 +24,6 @@ class Principal(BaseUser):
     """Who vouches for the identity; None where the application itself does. Users of two issuers are never the same."""
     _identity: str
     _display_name: str
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("A principal can't be changed: requests share it. Use request.state for what belongs to one.")
 
     @property
     def is_authenticated(self) -> bool:
@@ -38,18 +44,23 @@ class Principal(BaseUser):
         return f"Principal(issuer={self.issuer!r})"
 
 
-def _credentials(*scopes: str) -> AuthCredentials:
-    credentials = AuthCredentials()
-    credentials.scopes = scopes  # type: ignore[assignment]  # shared between requests, so nothing that one of them could append to
-    return credentials
+class _Visitor(_Shared, UnauthenticatedUser):
+    """Nobody known."""
 
 
-ANONYMOUS = UnauthenticatedUser()
-NO_CREDENTIALS = _credentials()
-LOGGED_IN = _credentials("authenticated")
+class _Credentials(_Shared, AuthCredentials):
+    """What its bearer may do."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.__dict__["scopes"] = scopes  # not a list, to which a request could append
+
+
+ANONYMOUS = _Visitor()
+NO_CREDENTIALS = _Credentials()
+LOGGED_IN = _Credentials("authenticated")
 
 
 def of_token(token: VerifiedToken) -> tuple[Principal, AuthCredentials]:
     """The principal of a verified token; its scopes and roles go to ``auth`` (``VerifiedToken.permissions``)."""
     principal = Principal(token.subject, issuer=token.issuer, display_name=token.display_name)
-    return principal, _credentials("authenticated", *(name for name in token.permissions if name != "authenticated"))
+    return principal, _Credentials("authenticated", *(name for name in token.permissions if name != "authenticated"))

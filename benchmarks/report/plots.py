@@ -111,6 +111,21 @@ def cumulative(series: Mapping[str, Sequence[float]], *, title: str, label: str)
     return figure, axis
 
 
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    """A line with markers for each series of points; both scales are logarithmic."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for (name, points), colour, marker in zip(series.items(), SERIES, MARKERS, strict=False):
+        axis.loglog(*zip(*points, strict=True), label=name, color=colour, marker=marker, linewidth=2)
+    axis.xaxis.set_major_formatter("{x:,g}")
+    axis.yaxis.set_major_formatter("{x:,g}")
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure, axis
+
+
 def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
     value, low, high = keys
     for place, row in enumerate(rows):

@@ -1,0 +1,87 @@
+"""How many requests several processes let through together, where one limit holds for all."""
+
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.lab import Lab
+
+_PROCESSES = (1, 2, 4)
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    """A row for each number of processes: a rush inside one window, then several windows on end."""
+    limit, window, windows = lab.scaled((2000, 5, 4), (200, 2, 2))
+    for processes in lab.scaled(_PROCESSES, _PROCESSES[1:2]):
+        for case, seconds in (("rush", 0.6 * window), ("on end", float(windows * window))):
+            lab.step(f"{processes} process(es), {case}")
+            yield _measure(lab, case, processes, limit, window, seconds)
+
+
+def _measure(lab: Lab, case: str, processes: int, limit: int, window: int, seconds: float) -> Row:
+    lab.flush()
+    with lab.children("benchmarks.roles.limited:Limited", processes) as children:
+        for child in children:
+            child.call("open", redis_url=lab.redis.url, limit=f"{limit}/{window} second")
+        begin = time.monotonic() + 0.1
+        with lab.traffic() as traffic:
+            for child in children:
+                child.tell("hammer", begin=begin, end=begin + seconds, most=100_000)
+            answers = [child.answer() for child in children]
+        for child in children:
+            child.call("close")
+    granted = sorted(moment for answer in answers for moment in answer["granted"])
+    refused = sum(answer["refused"] for answer in answers)
+    return {
+        "case": case,
+        "processes": processes,
+        "seconds": seconds,
+        "limit": limit,
+        "window": window,
+        "asked": len(granted) + refused,
+        "granted": len(granted),
+        "most": most_in_any(granted, window),
+        "trips": traffic.commands.get("evalsha", 0) / len(granted),
+    }
+
+
+def most_in_any(moments: Sequence[float], window: float) -> int:
+    """The most of the ordered moments that lie in any interval of this length."""
+    return max((bisect_right(moments, moment + window) - place for place, moment in enumerate(moments)), default=0)
+
+
+def budgets(rows: Sequence[Row]) -> list[Verdict]:
+    """Never over the limit."""
+    rushes = [row for row in rows if row["case"] == "rush"]
+    over = max(row["most"] / row["limit"] for row in rushes)
+    share = min(row["granted"] / row["limit"] for row in rushes)
+    return [
+        Verdict("a rush on 1, 2, 4 processes: the most that was granted of the limit", "≤ 100 %", f"{over:.1%}", over <= 1),
+        Verdict("… the least: what is lost with leases that nobody spends", "≥ 95 %", f"{share:.1%}", share >= 0.95),
+    ]
+
+
+BENCHMARK = Benchmark(
+    name="limit_exactness",
+    title="Rate limits: granted against allowed",
+    explanation="""\
+Processes that share one limit (the default, a sliding window) ask as fast as they can: a rush inside one window, which has to end
+at the limit exactly, and several windows on end. There, `most in a window` is the largest number granted in any interval of the
+window's length, wherever it begins. The sliding window is an estimate, made of two counters: it is exact for a steady stream, and
+a rush at the end of one window and the beginning of the next can come above the limit in an interval across both (docs/ has the
+bound).""",
+    columns=[
+        Column("case", "case"),
+        Column("processes", "processes"),
+        Column("seconds", "seconds", ".1f"),
+        Column("limit", "limit"),
+        Column("window", "in s"),
+        Column("asked", "asked", ",d"),
+        Column("granted", "granted", ",d"),
+        Column("most", "most in a window", ",d"),
+        Column("trips", "trips for one granted", ".3f"),
+    ],
+    measure=measure,
+    budgets=budgets,
+)

@@ -3,6 +3,7 @@
 Read the package in a request's order: ``middleware`` → ``stages`` → ``transaction`` → ``stores``, ``tokens``, ``ratelimit``.
 """
 
+from .cache.policy import CachePolicy, ValidationPolicy
 from .csrf import CSRFPolicy
 from .exceptions import (
     AsgiSessionError,
@@ -31,6 +32,7 @@ from .tokens import JWTVerifier, VerifiedToken
 __all__ = [
     "AsgiSessionError",
     "CSRFPolicy",
+    "CachePolicy",
     "ConfigurationError",
     "FailureBudget",
     "JWTVerifier",
@@ -53,5 +55,6 @@ __all__ = [
     "TokenError",
     "TokenExpired",
     "TokenInvalid",
+    "ValidationPolicy",
     "VerifiedToken",
 ]

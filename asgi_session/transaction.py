@@ -17,7 +17,7 @@ from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
-from .ids import new_session_id, random_bucket, store_key, user_bucket
+from .ids import StoreKey, new_session_id, random_bucket, store_key, user_bucket
 from .record import Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
@@ -56,6 +56,7 @@ class Transaction:
     _lock: asyncio.Lock | None = None
     _next_id: str | None = None
     _ended: bool = False
+    _unread: StoreKey | None = None
     _in_conflict: bool = False
     _closed: str | None = None
 
@@ -76,12 +77,14 @@ class Transaction:
         self._baseline = baseline
 
     @classmethod
-    def begin(cls, engine: SessionEngine, client: Client, credential: str | None = None, *, detached: bool = False) -> Session:
-        """A new session for one request. A ``detached`` one saves nothing but a login."""
+    def begin(
+        cls, engine: SessionEngine, client: Client, credential: str | None = None, *, unread: StoreKey | None = None
+    ) -> Session:
+        """A new session for one request. Beside one that could not be loaded (``unread``), it saves nothing but a login."""
         session = Session()
         session._transaction = transaction = cls(engine, client, credential)
-        if detached:
-            transaction._ended = True
+        if unread is not None:
+            transaction._ended, transaction._unread = True, unread
         return session
 
     @classmethod
@@ -107,7 +110,7 @@ class Transaction:
             lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
             session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
             draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
-            replaces = old.key if old is not None else None
+            replaces = old.key if old is not None else self._unread
             record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
             self._reset(session, values)
             self._rebase(session, record, data)
@@ -263,11 +266,12 @@ class Transaction:
         return saved
 
     async def _destroy(self) -> None:
-        if self.record is not None:
-            await self._engine.finish(self._engine.store.destroy(self.record.key))
+        key = self.record.key if self.record is not None else self._unread
+        if key is not None:
+            await self._engine.finish(self._engine.store.destroy(key))
         if self.credential is not None:
             self.withdraw = True
-        self.record, self.credential = None, None
+        self.record, self.credential, self._unread = None, None, None
         self._next_id, self.announce = None, False
 
     def _is_emptied(self, session: Session) -> bool:
@@ -289,7 +293,7 @@ class Transaction:
         """The session goes by another id from now on, and the client must learn it."""
         self.credential = self._engine.signer.sign(session_id)
         self.announce, self.withdraw = True, False
-        self._ended, self._next_id = False, None
+        self._ended, self._next_id, self._unread = False, None, None
 
     def _reset(self, session: Session, values: Mapping[str, Any]) -> None:
         dict.clear(session)

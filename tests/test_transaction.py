@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session import Session, SessionConflict, SessionGone, SessionValueError, StoreUnavailable
+from asgi_session.ids import new_session_id, store_key
 from asgi_session.settings import SessionSettings
 from asgi_session.snapshot import Snapshot
 from asgi_session.transaction import Outcome, Transaction
@@ -265,9 +266,10 @@ async def test_regenerating_nothing_is_nothing(work: Work) -> None:
     assert not work.store.calls
 
 
-async def test_a_detached_session_saves_nothing_but_a_login(work: Work) -> None:
+async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
-    session = Transaction.begin(work.engine, CLIENT, "some credential", detached=True)
+    unread = store_key(new_session_id("000"))
+    session = Transaction.begin(work.engine, CLIENT, "some credential", unread=unread)
     session["a"] = 1
     assert await commit(session) is Outcome.REFUSED
     await session.login("alice")

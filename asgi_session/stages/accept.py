@@ -2,6 +2,7 @@
 
 from ..context import Request, Verdict
 from ..engine import SessionEngine
+from ..ids import StoreKey
 from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
 from ..record import Record
 from ..snapshot import Snapshot
@@ -11,12 +12,12 @@ from ..transaction import Transaction
 NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
 
 
-def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, detached: bool = False) -> None:
-    """Nobody known. ``detached``: the store can't be asked, so nothing of this request may be saved or change the cookie."""
+def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, unread: StoreKey | None = None) -> None:
+    """Nobody known. ``unread``: the session that the store can't tell of; only a login or logout may touch it."""
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, request.client(), presented, detached=detached)
+    request.session = Transaction.begin(engine, request.client(), presented, unread=unread)
     request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
 
 

@@ -75,7 +75,7 @@ class Full:
     def _store_failed(self, request: Request, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)
         if self._on_store_error == "anonymous" and request.public.credential == "cookie":
-            accept.anonymous(request, self._engine, _UNAVAILABLE, detached=True)
+            accept.anonymous(request, self._engine, _UNAVAILABLE, unread=request.key)
             return None
         return unavailable("The session store", error.retry_after if isinstance(error, StoreUnavailable) else 1.0)
 

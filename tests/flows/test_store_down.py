@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_session import StoreError, StoreUnavailable
+from asgi_session import CachePolicy, StoreError, StoreUnavailable
 from tests.support.asgi import respond
 from tests.support.site import SITE, Browser, bearer, pages, sessions, visiting
 from tests.support.stores import WatchedStore
@@ -45,6 +45,37 @@ async def test_requests_without_a_credential_do_not_notice() -> None:
     async with visiting(sessions(store=store)) as browser:
         store.failures["load"] = DOWN
         assert (await browser.get("/read")).json() == {}
+
+
+@pytest.mark.security("AV-02", "LC-07")
+async def test_a_logout_that_the_store_does_not_take_leaves_the_cookie() -> None:
+    """`on_store_error="anonymous"`: nobody is told that they are out while whoever copied the cookie is still in."""
+    store = WatchedStore()
+    async with visiting(sessions(store=store, on_store_error="anonymous", cache=CachePolicy(enabled=False))) as browser:
+        await browser.get("/login?alice")
+        cookie = browser.cookie
+        store.failures |= {"load": DOWN, "destroy": DOWN}
+        response = await browser.post("/logout")
+        assert (response.status, response.all("set-cookie")) == (503, [])
+        del store.failures["destroy"]
+        assert (await browser.post("/logout")).status == 200
+        assert list(browser.jar) == []
+        store.failures.clear()
+        assert (await browser.request("GET", "/who", cookie=cookie)).json()["user"] is None
+
+
+@pytest.mark.security("LC-01")
+async def test_a_login_ends_also_the_session_that_could_not_be_loaded() -> None:
+    """The old id is dead as after any other login."""
+    store = WatchedStore()
+    async with visiting(sessions(store=store, on_store_error="anonymous", cache=CachePolicy(enabled=False))) as browser:
+        await browser.get("/login?alice")
+        old = browser.cookie
+        store.failures["load"] = DOWN
+        assert (await browser.get("/login?bob")).status == 200
+        store.failures.clear()
+        assert (await browser.get("/who")).json()["user"] == "bob"
+        assert (await browser.request("GET", "/who", cookie=old)).json()["user"] is None
 
 
 async def test_anonymous_where_the_application_asked_for_it() -> None:

@@ -259,10 +259,10 @@ class Transaction:
         try:
             saved = await self._engine.finish(step)
         except BaseException:
-            session.modified, session.cleared = True, cleared
+            session.modified, session.cleared = True, cleared or session.cleared
             raise
         if isinstance(saved, Conflict):
-            session.modified, session.cleared = True, cleared
+            session.modified, session.cleared = True, cleared or session.cleared
         return saved
 
     async def _destroy(self) -> None:

@@ -266,6 +266,21 @@ async def test_regenerating_nothing_is_nothing(work: Work) -> None:
     assert not work.store.calls
 
 
+async def test_a_clear_during_a_save_that_fails_is_still_one(work: Work) -> None:
+    """Another task of the request ends the session while a save is under way, which the store refuses: the commit ends it."""
+    session = await work.stored(a=1)
+    gate = work.store.gates["commit"] = Gate()
+    work.store.lost_replies["commit"] = StoreUnavailable("The reply was lost.")
+    session["a"] = 2
+    saving = asyncio.ensure_future(session.save())
+    await gate.reached.wait()
+    session.clear()
+    gate.opened.set()
+    with pytest.raises(StoreUnavailable):
+        await saving
+    assert await commit(session) is Outcome.DESTROYED
+
+
 async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
     unread = store_key(new_session_id("000"))

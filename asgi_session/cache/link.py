@@ -26,7 +26,8 @@ class Invalidation(NamedTuple):
     subject: str = ""
     """Digest of the session (``changed``, ``ended``), or tag of the user (``user``)."""
     detail: str = ""
-    """``changed``: the version that it has now. ``user``: digest of the session that is spared, or empty."""
+    """``changed``: the version that it has now, or empty where nobody knows what became of it (the reply of a step was lost).
+    ``user``: digest of the session that is spared, or empty."""
 
     @property
     def key(self) -> StoreKey:

@@ -1,14 +1,25 @@
-"""From the store into the cache: one load for all who ask for a session at the same time."""
+"""From the store into the cache: one load for all who ask for a session at the same time.
+
+Whoever joins a load gets an answer that may be older than the question. So nobody joins one that began before the latest news of
+its session: who reads after a commit or a logout was told sees it. Without a cache there are no news, and everybody asks alone.
+"""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..ids import StoreKey
 from ..record import Record
-from .sessions import Context, SessionCache
+from .sessions import Context, Fill, SessionCache
 
 if TYPE_CHECKING:
     from ..stores.base import SessionStore
+
+
+class _Load(NamedTuple):
+    """A load under way."""
+
+    fill: Fill
+    answer: "asyncio.Task[Record | None]"
 
 
 class SessionLoader:
@@ -18,7 +29,8 @@ class SessionLoader:
         self._store = store
         self._cache = cache
         self._touch_after = touch_after
-        self._loads: dict[StoreKey, asyncio.Task[Record | None]] = {}
+        self._joinable: dict[StoreKey, _Load] = {}
+        self._tasks: set[asyncio.Task[Record | None]] = set()
 
     async def load(self, key: StoreKey, credential: str, context: Context) -> Record | None:
         """The record of ``key``, which ``credential`` leads to, fresh from the store; remembered for ``context``.
@@ -26,30 +38,40 @@ class SessionLoader:
         Raises:
             StoreError: as the store does, to each who waits.
         """
-        load = self._loads.get(key)
-        if load is None or load.get_loop() is not asyncio.get_running_loop():
-            load = self._loads[key] = asyncio.ensure_future(self._load(key, credential, context))
-            load.add_done_callback(lambda done: self._done(key, done))
-        return await asyncio.shield(load)
+        if self._cache is None:
+            return await self._store.load(key, touch_after=self._touch_after)
+        load = self._joinable.get(key)
+        if load is None or not load.fill.may_be_joined() or load.answer.get_loop() is not asyncio.get_running_loop():
+            load = self._begin(self._cache, key, credential, context)
+        return await asyncio.shield(load.answer)
 
     async def stop(self) -> None:
         """Wait for the loads under way; nobody else does any more."""
-        if self._loads:
-            await asyncio.wait(self._loads.values())
+        loop = asyncio.get_running_loop()
+        mine = [task for task in self._tasks if task.get_loop() is loop]
+        if mine:
+            await asyncio.wait(mine)
 
-    async def _load(self, key: StoreKey, credential: str, context: Context) -> Record | None:
-        if self._cache is None:
-            return await self._store.load(key, touch_after=self._touch_after)
-        fill = self._cache.begin(key)
+    def _begin(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> _Load:
+        fill = cache.begin(key)
+        answer = asyncio.ensure_future(self._load(cache, fill, credential, context))
+        load = self._joinable[key] = _Load(fill, answer)
+        self._tasks.add(answer)
+        answer.add_done_callback(lambda done: self._done(load))
+        return load
+
+    async def _load(self, cache: SessionCache, fill: Fill, credential: str, context: Context) -> Record | None:
         try:
-            record = await self._store.load(key, touch_after=self._touch_after)
-            self._cache.fill(fill, credential, record, context, self._touch_after)
-            return record
-        finally:
-            self._cache.end(fill)
+            record = await self._store.load(fill.key, touch_after=self._touch_after)
+        except BaseException:
+            cache.end(fill)
+            raise
+        cache.fill(fill, credential, record, context, self._touch_after)
+        return record
 
-    def _done(self, key: StoreKey, load: asyncio.Task[Record | None]) -> None:
-        if self._loads.get(key) is load:
-            del self._loads[key]
-        if not load.cancelled():
-            load.exception()  # whoever waits has it too; nobody may be left to wait
+    def _done(self, load: _Load) -> None:
+        self._tasks.discard(load.answer)
+        if self._joinable.get(load.fill.key) is load:
+            del self._joinable[load.fill.key]
+        if not load.answer.cancelled():
+            load.answer.exception()  # whoever waits has it too; nobody may be left to wait

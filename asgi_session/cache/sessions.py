@@ -8,7 +8,7 @@ belongs to the event loop's thread; each method runs without an await.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..ids import StoreKey, user_tag
@@ -18,10 +18,10 @@ from ..snapshot import Snapshot
 from .link import Invalidation, InvalidationLink, Lease
 from .policy import CachePolicy
 
-_OVERHEAD = 2048
-"""Bytes that an entry takes beside its values: measured, see benchmarks/."""
+_OVERHEAD = 2700
+"""Bytes that an entry takes beside what differs in size: measured (``tests/cache/test_sessions.py``)."""
 
-Context = Hashable
+Context = tuple[bytes | str, ...] | None
 """What a verdict is bound to: user agent, accept headers, network."""
 
 
@@ -60,15 +60,23 @@ class Entry:
 
 
 class Fill:
-    """A load under way. ``raced``: news came meanwhile, so its answer may be old."""
+    """A load under way."""
 
-    __slots__ = ("generation", "key", "lease", "raced")
+    __slots__ = ("generation", "heard", "key", "lease", "raced", "started")
 
-    def __init__(self, key: StoreKey, lease: Lease) -> None:
+    def __init__(self, key: StoreKey, lease: Lease, now: float) -> None:
         self.key = key
         self.lease = lease
         self.generation = lease.generation
+        self.started = now
+        self.heard = now < lease.until
+        """Whether we would be told of news that comes while we load."""
         self.raced = False
+        """News came meanwhile, so the answer may be old."""
+
+    def may_be_joined(self) -> bool:
+        """Whether nothing has happened since it began that a request which comes now must see."""
+        return not self.raced and self.generation == self.lease.generation
 
 
 class SessionCache:
@@ -116,18 +124,16 @@ class SessionCache:
 
     def begin(self, key: StoreKey) -> Fill:
         """Say that the store is about to be asked for ``key``."""
-        fill = self._fills.get(key)
-        if fill is None or fill.raced or fill.generation != fill.lease.generation:
-            fill = self._fills[key] = Fill(key, self._link.lease(key.bucket))
-            fill.raced = self._monotonic() >= fill.lease.until  # nobody would tell us of news that comes while we load
+        earlier = self._fills.get(key)
+        if earlier is not None:
+            earlier.raced = True  # from now on it is not told of news any more
+        fill = self._fills[key] = Fill(key, self._link.lease(key.bucket), self._monotonic())
         return fill
 
     def fill(self, fill: Fill, credential: str, record: Record | None, context: Context, touch_after: float) -> None:
         """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted."""
         self.end(fill)
-        now = self._monotonic()
-        lease = fill.lease
-        if fill.raced or lease.generation != fill.generation or now >= lease.until:
+        if not fill.heard or not fill.may_be_joined() or self._monotonic() >= fill.lease.until:
             return
         age = self._policy.max_age if record is not None else self._policy.absent_age
         if record is not None:
@@ -137,23 +143,31 @@ class SessionCache:
         for known in {credential, self._credentials.get(fill.key, credential)}:  # signed with another secret: one entry a session
             if known in self._entries:
                 self._drop(known)
-        entry = Entry(fill.key, None, lease, now + age)
-        if record is not None:
-            entry.snapshot = Snapshot(replace(record, slid_from=None) if record.slid_from is not None else record)
-            entry.context = context
-            entry.full_until = now + self._full_every
-            entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
-            entry.quick_until = min(entry.full_until, entry.touch_at)
-            entry.size += 2 * sum(len(key) + len(value) for key, value in record.data.items())
-            if record.user_id is not None:
-                entry.principal = Principal(record.user_id)
-                entry.tag = user_tag(record.user_id, self._namespace)
+        entry = self._entry(fill, age, record, context, touch_after)
+        if entry.size > self._policy.max_bytes:
+            return  # rather than throw out all others for it
         self._entries[credential] = entry
         self._credentials[fill.key] = credential
         self._bytes += entry.size
         while len(self._entries) > self._policy.max_entries or self._bytes > self._policy.max_bytes:
             self._drop(next(iter(self._entries)))
             self.evictions += 1
+
+    def _entry(self, fill: Fill, age: float, record: Record | None, context: Context, touch_after: float) -> Entry:
+        now = fill.started  # the store looked later than this, so nothing of what it said ends earlier than we think
+        entry = Entry(fill.key, None, fill.lease, now + age)
+        if record is not None:
+            entry.snapshot = snapshot = Snapshot(replace(record, slid_from=None) if record.slid_from is not None else record)
+            entry.context = context
+            entry.full_until = now + self._full_every
+            entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
+            entry.quick_until = min(entry.full_until, entry.touch_at)
+            entry.size += snapshot.size + sum(map(len, context or ()))
+            if record.user_id is not None:
+                entry.size += len(record.user_id)
+                entry.principal = Principal(record.user_id)
+                entry.tag = user_tag(record.user_id, self._namespace)
+        return entry
 
     def end(self, fill: Fill) -> None:
         """The load is over, with or without an answer."""
@@ -187,7 +201,7 @@ class SessionCache:
         if credential is None:
             return
         snapshot = self._entries[credential].snapshot
-        if news.kind == "changed" and snapshot is not None and snapshot.record.version >= int(news.detail):
+        if news.kind == "changed" and news.detail and snapshot is not None and snapshot.record.version >= int(news.detail):
             return  # we read it after that change
         self._drop(credential)
 

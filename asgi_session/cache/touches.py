@@ -15,6 +15,8 @@ from ..stores.base import Touches
 log = logging.getLogger("asgi_session.store")
 
 MAX_WAITING = 10_000
+TOGETHER = 256
+"""Touches that leave at once: few enough for requests to get their turn."""
 GATHER = 0.05
 """Seconds for which touches gather before they leave together."""
 
@@ -35,7 +37,8 @@ class TouchQueue:
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popitem(last=False)
             self.dropped += 1
-        if self._flushing is None or self._flushing.done():
+        flushing = self._flushing
+        if flushing is None or flushing.done() or flushing.get_loop() is not asyncio.get_running_loop():
             self._flushing = asyncio.ensure_future(self._flush_soon())
 
     async def start(self) -> None:
@@ -55,12 +58,13 @@ class TouchQueue:
             await self._flush()
 
     async def _flush(self) -> None:
-        keys = list(self._waiting)
-        self._waiting.clear()
-        if not keys:
-            return
-        try:
-            await self._store.touch(keys)
-        except StoreError as error:
-            self.dropped += len(keys)
-            log.warning("%d idle timeouts were not slid: %s", len(keys), error)
+        while self._waiting:
+            keys = [self._waiting.popitem(last=False)[0] for _ in range(min(len(self._waiting), TOGETHER))]
+            try:
+                await self._store.touch(keys)
+            except StoreError as error:
+                self.dropped += len(keys)
+                log.warning("%d idle timeouts were not slid: %s", len(keys), error)
+            except asyncio.CancelledError:
+                self._waiting.update(dict.fromkeys(keys))  # to touch twice does no harm
+                raise

@@ -109,7 +109,11 @@ async def test_the_middleware_knows_the_managers_sessions(manager: SessionManage
 
 
 @pytest.mark.security("LC-02")
-@pytest.mark.parametrize("name", ["", "x", "123~short", CredentialSigner(["other"]).sign(new_session_id("123")), "\ud800" * 90])
+@pytest.mark.parametrize(
+    "name",
+    ["", "x", "123~short", CredentialSigner(["other"]).sign(new_session_id("123")), "\ud800" * 90],
+    ids=["empty", "letter", "short", "foreign", "surrogates"],
+)
 async def test_what_names_no_session_is_absent(manager: SessionManager, name: str) -> None:
     """Garbage, and what somebody else signed: absent, wherever a session is named."""
     assert await manager.get(name) is None

@@ -73,7 +73,11 @@ class SessionStore(Protocol):
         ...
 
     async def destroy(self, key: StoreKey) -> bool:
-        """End the session and forget it. Idempotent; whether there was one."""
+        """End the session and forget it. Idempotent; whether there was one.
+
+        Where its id was regenerated within the last minute, the session under its new id ends: a logout that another request
+        overtook must not be lost. The same holds for ``create(replaces=…)`` and for ``revoke``.
+        """
         ...
 
 

@@ -25,6 +25,10 @@ REVOKED_IS_LISTED = 24 * 3600.0
 
 _TAKEN = "A new session id is taken already: the random source of this machine repeats itself."
 
+MOVED_FOR = 60.0
+"""Seconds for which it is known where a session went when its id was regenerated: longer than a request takes."""
+MAX_MOVES = 10_000
+
 
 class MemoryStore:
     """A :class:`~asgi_session.stores.base.SessionStore` in a dictionary."""
@@ -40,6 +44,7 @@ class MemoryStore:
         self._epoch = 0
         self._issued = 0
         self._deadlines: list[tuple[float, StoreKey]] = []
+        self._moves: OrderedDict[StoreKey, tuple[StoreKey, float]] = OrderedDict()
         self.link: InvalidationLink = LocalLink()
 
     def problems(self) -> list[Problem]:
@@ -57,7 +62,7 @@ class MemoryStore:
     async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
         """See :meth:`SessionStore.create`."""
         if replaces is not None:
-            self._end(replaces)
+            self._end(self._where(replaces))
         if key in self._anonymous or key in self._users:
             raise StoreError(_TAKEN)
         now = self._clock.now()
@@ -116,10 +121,12 @@ class MemoryStore:
         self._end(old)
         moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
         self._keep(moved)
+        self._remember_move(old, new)
         return moved
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
+        key = self._where(key)
         was_live = self._live(key) is not None
         self._end(key)
         return was_live
@@ -142,6 +149,7 @@ class MemoryStore:
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
+        key = self._where(key)
         record = self._live(key)
         if record is None:
             return False
@@ -181,6 +189,25 @@ class MemoryStore:
     def _end(self, key: StoreKey) -> None:
         self._forget(key)
         self.link.tell(Invalidation("ended", key.bucket, key.digest))
+
+    def _remember_move(self, old: StoreKey, new: StoreKey) -> None:
+        now = self._clock.now()
+        self._moves[old] = (new, now + MOVED_FOR)
+        while len(self._moves) > MAX_MOVES or next(iter(self._moves.values()))[1] <= now:
+            self._moves.popitem(last=False)
+
+    def _where(self, key: StoreKey) -> StoreKey:
+        """Where a session is now.
+
+        Whoever ends a session means the session, not its id: a logout that was on its way while another request regenerated the
+        id has to reach the new one.
+        """
+        for _ in range(16):
+            new, until = self._moves.get(key, (key, 0.0))
+            if until <= self._clock.now():
+                break
+            key = new
+        return key
 
     # -- one step each, no await inside ------------------------------------------------------------------------------
 

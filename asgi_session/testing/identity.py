@@ -29,7 +29,7 @@ class IdentityContract(Contract):
 
     @proves("LC-01", "LC-08")
     async def test_nothing_can_be_done_with_the_old_id(self, store: SessionStore) -> None:
-        """No commit, touch, destroy or second new id: the old id means nothing any more, and the session is not hurt."""
+        """No commit, touch or second new id: the old id opens nothing any more, and the session is not hurt."""
         made = await self.make(store, "ann", {"a": b"1"})
         new, newer = key_beside(made.key), key_beside(made.key)
         moved = await store.regenerate(made.key, new, Changes(), user_id="ann")
@@ -37,9 +37,23 @@ class IdentityContract(Contract):
         assert await store.load(made.key, touch_after=0.0) is None
         assert await store.commit(made.key, Changes(set={"a": b"2"})) is None
         assert await store.regenerate(made.key, newer, Changes(), user_id="ann") is None
-        assert await store.destroy(made.key) is False
         assert await store.load(newer) is None
         assert facts(await store.load(new)) == facts(moved)
+
+    @proves("LC-08", "LC-10")
+    async def test_an_end_that_a_new_id_overtook_still_ends_the_session(self, store: SessionStore) -> None:
+        """A logout whose request was loaded under an older id, or a login in its place, ends the session under its newest one."""
+        for end in ("destroy", "replace"):
+            made = await self.make(store, "ann", {"a": b"1"})
+            new, newest = key_beside(made.key), key_beside(made.key)
+            await store.regenerate(made.key, new, Changes(), user_id="ann")
+            await store.regenerate(new, newest, Changes(), user_id="ann")
+            if end == "destroy":
+                assert await store.destroy(made.key) is True
+            else:
+                await self.make(store, "ann", {"b": b"2"}, replaces=made.key)
+            assert await store.load(newest) is None
+            assert await store.destroy(made.key) is False
 
     @proves("LC-08")
     async def test_a_session_that_ended_gets_no_new_id(self, store: SessionStore) -> None:

@@ -14,6 +14,8 @@ if redis.call('EXISTS', KEYS[2]) == 1 then
 end
 publish(KEYS[3], 'ended', ARGV[1], '')
 redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], 'v', 'moved', 'to', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], MOVED_FOR)
 local now = ms(us)
 local number = issue(KEYS[3], us, found.x - now)
 redis.call('HSET', KEYS[2], 'n', text(number))

@@ -3,7 +3,8 @@
 -- Keys of one bucket share the hash tag {bucket}, so all of them live in one slot:
 --   ns:{b}:s:<digest>     hash    a session. Fields: v schema, u user id, t user tag, c created, l last seen, i idle timeout,
 --                                 x absolute end, a authenticated, r revoked (all in ms), n issued, g version, m metadata,
---                                 and d:<key> for each value
+--                                 and d:<key> for each value. After a regeneration, for a minute: v "moved" and "to",
+--                                 the digest under which the session lives on (see where)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
 --   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
@@ -111,8 +112,25 @@ local function slide(session, found, now)
   end
 end
 
+local MOVED_FOR = 60000 -- ms: longer than a request takes
+
+-- Whoever ends a session means the session, not its id: a logout that was on its way while another request regenerated the id
+-- has to reach the new one. Returns where the session is now.
+local function where(session, bucket, digest)
+  for _ = 1, 16 do
+    local moved = redis.call('HMGET', session, 'v', 'to')
+    if moved[1] ~= 'moved' then
+      break
+    end
+    digest = moved[2]
+    session = string.sub(bucket, 1, -2) .. 's:' .. digest
+  end
+  return session, digest
+end
+
 -- Ends a session; returns whether it was live.
 local function forget(session, bucket, digest, us)
+  session, digest = where(session, bucket, digest)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
   publish(bucket, 'ended', digest, '')

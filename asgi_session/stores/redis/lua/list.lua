@@ -11,4 +11,4 @@ for _, digest in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     sessions[#sessions + 1] = {digest, flat}
   end
 end
-return {text(now), text(epoch(KEYS[1], ARGV[1])), sessions}
+return {text(now), text(epoch(KEYS[1], ARGV[1]) or 1000 * now + 999), sessions}

@@ -10,7 +10,8 @@
 --   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
 -- An issue number is the server's time in microseconds, never given twice in a bucket and never smaller than the one before, so
 -- "issued at or before the epoch" is exact even when the server's clock steps back. Every key has a TTL; the bucket outlives
--- every session of it.
+-- every session of it. Where it is lost nevertheless (evicted, deleted by hand), they are over: nobody knows any more which of them
+-- were revoked. Hence no bucket, no live session; and a bucket that begins has an epoch which ends whatever was issued before it.
 --
 -- Whether a session is live is decided from declared keys alone (the session and its bucket). While a Cluster moves the slot, a
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
@@ -66,15 +67,20 @@ local function lengthen(bucket, left)
 end
 
 local function issue(bucket, us, left)
-  local number = math.max(us, (tonumber(redis.call('HGET', bucket, 'i') or 0)) + 1)
+  local last = redis.call('HGET', bucket, 'i')
+  local number = math.max(us, tonumber(last or 0) + 1)
   redis.call('HSET', bucket, 'i', text(number))
+  if not last then
+    redis.call('HSET', bucket, 'e', text(number - 1))
+  end
   lengthen(bucket, left)
   return number
 end
 
+-- Sessions issued until then are revoked; nil where the bucket is lost.
 local function epoch(bucket, tag)
-  local epochs = redis.call('HMGET', bucket, 'e', 'e:' .. (tag or ''))
-  return math.max(tonumber(epochs[1] or 0), tonumber(epochs[2] or 0))
+  local found = redis.call('HMGET', bucket, 'e', 'e:' .. (tag or ''), 'i')
+  return found[3] and math.max(tonumber(found[1] or 0), tonumber(found[2] or 0))
 end
 
 local function fields(session)
@@ -96,7 +102,8 @@ local function live(session, bucket, us)
   if found.v ~= SCHEMA or found.r then
     return nil
   end
-  if ms(us) >= deadline(found) or tonumber(found.n) <= epoch(bucket, found.t) then
+  local revoked = epoch(bucket, found.t)
+  if not revoked or tonumber(found.n) <= revoked or ms(us) >= deadline(found) then
     return nil
   end
   return found, flat

@@ -13,7 +13,8 @@ Rules where the standards leave a choice:
 - If a request has both headers, both walks have to end at the same address. Otherwise the peer counts as the client: one
   of the two was passed on unread, and nobody can tell which. ``header=`` settles it for good.
 - ``X-Real-IP`` and the like are ignored: one value without a history can't be checked.
-- If all hops are trusted, the client is the leftmost.
+- If all hops are trusted, the client is the leftmost; no more than 64 are read, as the client may have written them all
+  (a proxy that knows only one of the headers passes the other one on).
 - An IPv4 address inside IPv6 (``::ffff:192.0.2.1``) is the IPv4 address; a zone (``%eth0``) is dropped (RL-10).
 """
 
@@ -33,6 +34,8 @@ UNIX = "unix"
 """As a trusted proxy: whoever connects through a Unix socket."""
 
 _CACHED = 4096
+_MOST_HOPS = 64
+_LONGEST_HOP = 512  # a whole element of Forwarded, host name included
 _BROADEST = {4: 8, 6: 7}
 """The shortest prefixes that still describe a network somebody owns: 10.0.0.0/8 and fc00::/7."""
 
@@ -105,8 +108,8 @@ class TrustedProxies:
 
     def _walk_back(self, peer: str | None, hops: list[str], read: Callable[[str], str | None]) -> str | None:
         client = peer
-        for hop in reversed(hops):
-            address = read(hop)
+        for hop in reversed(hops[-_MOST_HOPS:]):
+            address = read(hop) if len(hop) <= _LONGEST_HOP else None  # longer ones would fill the caches below
             if address is None:
                 break
             client = address

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_session.client_address import Header, TrustedProxies, network_of
+from asgi_session.client_address import Header, TrustedProxies, network_of, normal_address
 
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::/48", "192.0.2.200")
 PEER = "10.0.0.1"
@@ -188,3 +188,17 @@ def test_unknown_header_is_a_problem() -> None:
     """Only the two headers that list every hop can be walked."""
     [problem] = TrustedProxies(header="x-real-ip").problems()  # type: ignore[arg-type]
     assert problem.field == "header"
+
+
+@pytest.mark.security("RL-08", "RL-16")
+def test_a_header_that_the_client_wrote_costs_little() -> None:
+    """A proxy that appends to one header passes the other on: what is in it is neither kept nor read for long."""
+    proxies = TrustedProxies(PROXIES)
+    known = normal_address.cache_info().currsize
+    for number in range(50):
+        text = f"{number:04}{'a' * 8000}"
+        assert proxies.client_address(scope(PEER, ("x-forwarded-for", text), ("forwarded", f'for="[{text}::1]"'))) == PEER
+    assert normal_address.cache_info().currsize == known
+    hops = ["198.51.100.7", *["10.0.0.2"] * 5000]
+    assert proxies.client_address(scope(PEER, ("x-forwarded-for", ", ".join(hops)))) == "10.0.0.2"
+    assert proxies.client_address(scope(PEER, ("x-forwarded-for", ", ".join(hops[:60])))) == "198.51.100.7"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Group = Literal["floor", "session", "limit", "token", "framework"]
+Group = Literal["floor", "session", "limit", "token", "framework", "login", "load"]
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,15 @@ _FRAMEWORKS = [
     _ours("under FastAPI", "fastapi", "framework", bare="bare FastAPI", login="/login"),
     Contender("Starlette cookie under FastAPI", "starlette:fastapi", "framework", "bare FastAPI", login="/login"),
 ]
+_LOGINS = [
+    _ours("login, a user each", "login", "login", login="/login"),
+    _ours("login, one user", "login", "login", login="/login", options={"user": "ann"}),
+]
+_UNDER_LOAD = [_ours("watched", "watched", "load")]
 
-CONTENDERS = {
-    contender.name: contender for contender in [*_FLOOR, *_OUR_SESSIONS, *_OTHER_SESSIONS, *_LIMITS, *_TOKENS, *_FRAMEWORKS]
-}
+_ALL = [_FLOOR, _OUR_SESSIONS, _OTHER_SESSIONS, _LIMITS, _TOKENS, _FRAMEWORKS, _LOGINS, _UNDER_LOAD]
+
+CONTENDERS = {contender.name: contender for contenders in _ALL for contender in contenders}
 
 
 def of_group(*groups: Group) -> list[Contender]:

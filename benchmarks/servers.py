@@ -46,6 +46,11 @@ class Server:
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=5)
 
     @property
+    def port(self) -> int:
+        """On 127.0.0.1."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """Of the route that is read."""
         return f"http://127.0.0.1:{self._port}/read"

@@ -1,6 +1,7 @@
 """asgi_session."""
 
 from typing import Any
+from uuid import uuid4
 
 from asgi_session import JWTVerifier, RateLimit, SessionMiddleware
 from asgi_session.cache.policy import CachePolicy
@@ -35,6 +36,25 @@ def redis(site: Site, rules: int = 0) -> ASGIApp:
 def redis_miss(site: Site, rules: int = 0) -> ASGIApp:
     """Sessions in Redis, none of which the L1 has when it is asked for."""
     return _sessions(site.redis_url, rules, cache=CachePolicy(max_entries=KEPT_ON_A_MISS))
+
+
+def watched(site: Site) -> ASGIApp:
+    """As it comes, with a rate limit; says of each session whether it came out of the L1."""
+    return SessionMiddleware(application(_how, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
+
+
+def _how(scope: Scope) -> str:
+    return f"{of_session(scope)} {'cached' if scope['asgi_session'].verdict.cached else 'loaded'}"
+
+
+def login(site: Site, user: str = "") -> ASGIApp:
+    """Each login is another user's, or all are of one."""
+
+    async def log_in(scope: Scope) -> None:
+        await scope["session"].login(user or f"{NAME}-{uuid4()}")
+        fill_session(scope)
+
+    return SessionMiddleware(application(of_session, log_in), SECRET, store=site.redis_url)
 
 
 def _sessions(store: str, rules: int, **arguments: Any) -> ASGIApp:

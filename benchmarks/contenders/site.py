@@ -25,7 +25,6 @@ ENDLESS_LIMITS = ("1000000000/hour", "900000000/minute", "800000000/second")
 DAY = 24 * 3600
 
 ANSWER = NAME.encode()
-_HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(ANSWER))]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class Site:
 
 async def answer(send: Send, body: bytes = ANSWER, status: int = 200) -> None:
     """The smallest response."""
-    await send({"type": "http.response.start", "status": status, "headers": list(_HEADERS)})
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from benchmarks.benchmark import Benchmark
 
-_MODULES = ["in_process", "over_the_wire", "revocation", "limit_exactness", "limit_trips"]
+_MODULES = ["in_process", "over_the_wire", "revocation", "limit_exactness", "limit_trips", "sustained"]
 
 
 def all_benchmarks() -> dict[str, Benchmark]:

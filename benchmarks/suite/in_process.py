@@ -129,7 +129,7 @@ BENCHMARK = Benchmark(
     title="In process: what a request costs more",
     explanation="""\
 The same bare application is driven in its own process, once bare and once behind each contender; the difference is what the
-contender adds. Each visitor has an own session (or token); a session holds some 400 bytes of JSON, of which the handler reads one
+contender adds. Each visitor has an own session (or token); a session holds some 300 bytes of JSON, of which the handler reads one
 key. 32 requests are in flight at any time. CPU is the process's own time (`time.process_time`), which the machine's other load
 hardly touches; `±` is half the distance between the quartiles of the rounds. Trips and commands are Redis's own count, with one
 request at a time; commands inside of scripts count too. A contender that needs a framework is

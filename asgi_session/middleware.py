@@ -18,7 +18,7 @@ from .settings import SecretKeys, SessionSettings
 from .stages.base import Receive, Rejection, Send
 from .stages.commit import Commit
 from .stages.full import OnStoreError
-from .stages.guard import SocketGuard
+from .stages.guard import SocketEnded, SocketGuard
 from .stores.base import SessionStore
 from .tokens.base import TokenVerifier
 from .wiring import wire
@@ -144,5 +144,7 @@ class SessionMiddleware:
         guard = SocketGuard(request, self._engine.watches, receive, send, commit)
         try:
             await self.app(request.scope, guard.receive, guard.send)
+        except SocketEnded:
+            pass  # how a loop that only sends ends with its session
         finally:
             await guard.leave()

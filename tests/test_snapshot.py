@@ -11,10 +11,13 @@ from asgi_session.snapshot import Snapshot
 from tests.cache.parts import a_record
 
 PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8)
+VALUES = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
+)
 
 
 def snapshot_of(**values: Any) -> Snapshot:
+    """Of a session with these values."""
     return Snapshot(a_record(data={key: codec.encode(key, value) for key, value in values.items()}))
 
 

@@ -61,6 +61,11 @@ class Commit:
             return self._finish_and_send(message)
         return self._send(message)
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether the client was told in the application's place that the store is down."""
+        return self._refused
+
     def is_due(self) -> bool:
         """Whether something was changed since the response started."""
         request = self._request

@@ -1,6 +1,10 @@
-"""A WebSocket lives no longer than its session: when that ends, it is closed with 1008, whatever the application is doing."""
+"""A WebSocket lives no longer than its session: when that ends, it is closed with 1008, whatever the application is doing.
+
+The application learns it as it learns of a client that left: ``receive`` tells it of a disconnect, ``send`` raises an ``OSError``.
+"""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Any
 
@@ -9,7 +13,16 @@ from ..context import Request
 from .base import POLICY_VIOLATION, Message, Receive, Send
 from .commit import Commit
 
-_DISCONNECT: dict[str, Any] = {"type": "websocket.disconnect", "code": POLICY_VIOLATION, "reason": "session ended"}
+log = logging.getLogger("asgi_session.watch")
+
+CLOSING = 1.0
+"""Seconds that a close which is under way gets after the application has ended."""
+
+_WHY = {"code": POLICY_VIOLATION, "reason": "session ended"}
+
+
+class SocketEnded(ConnectionAbortedError):
+    """Raised by ``send`` on a WebSocket that was closed because its session has ended; ends loops that only send."""
 
 
 class SocketGuard:
@@ -24,40 +37,43 @@ class SocketGuard:
         self._watch: Watch | None = None
         self._closer: asyncio.Task[None] | None = None
         self._pending: asyncio.Future[Message] | None = None
-        self._over = False
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the session has ended and we close."""
+        self._closed = False
+        """The application has closed, or is done."""
 
     async def receive(self) -> Message:
         """The client's next message; a disconnect once the session has ended."""
-        if self._watch is None:
-            return await self._receive()
-        if self._over:
-            return _DISCONNECT
+        if self._ended.done():
+            return {"type": "websocket.disconnect", **_WHY}
         if self._pending is None:
+            if self._watch is None:
+                return await self._receive()
             self._pending = asyncio.ensure_future(self._receive())
-        assert self._closer is not None
-        either: tuple[asyncio.Future[Any], ...] = (self._pending, self._closer)
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not self._pending.done():
-            return _DISCONNECT
+        await asyncio.wait((self._pending, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            return {"type": "websocket.disconnect", **_WHY}
         pending, self._pending = self._pending, None
         return pending.result()
 
     def send(self, message: Message) -> Awaitable[None]:
         """Passes on what the application sends, until the session has ended."""
-        if self._over:
-            return _nothing()
         kind = message["type"]
+        if self._ended.done():
+            return _nothing() if kind == "websocket.close" else _refused()
         if kind == "websocket.accept":
             return self._accept(message)
         if kind == "websocket.close":
-            self._over = True
+            self._closed = True
         return self._commit(message)
 
     async def leave(self) -> None:
         """The application is done."""
-        self._over = True
+        self._closed = True
         if self._watch is not None:
             self._watches.remove(self._watch)
+        if self._ended.done() and self._closer is not None:
+            await asyncio.wait([self._closer], timeout=CLOSING)
         both: tuple[asyncio.Future[Any] | None, ...] = (self._closer, self._pending)
         waiting = [task for task in both if task is not None and not task.done()]
         for task in waiting:
@@ -68,16 +84,24 @@ class SocketGuard:
     async def _accept(self, message: Message) -> None:
         await self._commit(message)
         record = self._request.session.transaction.record
-        if record is not None:
+        if record is not None and not self._commit.has_refused:
             self._watch = self._watches.add(record)
             self._closer = asyncio.ensure_future(self._close_after(self._watch))
 
     async def _close_after(self, watch: Watch) -> None:
         await watch.ended.wait()
-        if not self._over:
-            self._over = True
-            await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "session ended"})
+        if self._closed:
+            return
+        self._ended.set_result(None)
+        try:
+            await self._send({"type": "websocket.close", **_WHY})
+        except Exception as error:  # noqa: BLE001  # servers say in many ways that the client has left meanwhile
+            log.debug("a socket was gone before it could be closed: %r", error)
 
 
 async def _nothing() -> None:
-    """The socket is closed; what the application still sends goes nowhere."""
+    """It is closed already."""
+
+
+async def _refused() -> None:
+    raise SocketEnded("The session of this WebSocket has ended; the socket is closed.")

@@ -42,6 +42,7 @@ async def settle() -> None:
 
 @pytest.fixture
 def desk() -> Desk:
+    """A loader with nothing under way."""
     return Desk()
 
 

@@ -9,7 +9,6 @@ from asgi_session.cache.link import Invalidation
 from asgi_session.ids import user_tag
 from tests.cache.parts import ELSEWHERE, HERE, NAMESPACE, Shelf, a_key, a_record, changed, ended
 
-
 LONG = b'"' + b"x" * 10_000 + b'"'
 
 

@@ -35,6 +35,7 @@ class Store:
 
 @pytest.fixture
 def store() -> Store:
+    """One that takes all touches at once."""
     return Store()
 
 

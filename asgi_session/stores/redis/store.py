@@ -78,8 +78,10 @@ class RedisStore:
             json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
             *value_arguments(draft.data),
         ]
-        with self._ending(replaces):
+        with self._telling(replaces):
             now, issued = await self.client.run(self._scripts.create, names, arguments)
+        if replaces is not None:
+            self._tell_ended(replaces)
         created_at = int(now) / 1000
         return Record(
             key=key,
@@ -113,11 +115,17 @@ class RedisStore:
         """See :meth:`SessionStore.commit`."""
         version = "" if changes.if_version is None else changes.if_version
         arguments = [key.digest, version, *change_arguments(changes)]
-        with self._ending(key):  # what is cached of it is old now
+        with self._telling(key):
             found = await self.client.run(self._scripts.commit, self._names(key), arguments)
         if found == 0:
+            self._tell_changed(key)  # by whoever was faster
             return CONFLICT
-        return record_of(key, *found) if found else None
+        if not found:
+            self._tell_ended(key)
+            return None
+        record = record_of(key, *found)
+        self._tell_changed(key, str(record.version))
+        return record
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
@@ -125,16 +133,20 @@ class RedisStore:
         names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
         version = "" if changes.if_version is None else changes.if_version
         arguments = [old.digest, new.digest, version, *change_arguments(changes)]
-        with self._ending(old):
+        with self._telling(old):
             found = await self.client.run(self._scripts.regenerate, names, arguments)
         if found == 0:
+            self._tell_changed(old)
             return CONFLICT
+        self._tell_ended(old)
         return record_of(new, *found) if found else None
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
-        with self._ending(key):
-            return bool(await self.client.run(self._scripts.destroy, self._names(key), [key.digest]))
+        with self._telling(key):
+            was_live = await self.client.run(self._scripts.destroy, self._names(key), [key.digest])
+        self._tell_ended(key)
+        return bool(was_live)
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
@@ -149,8 +161,10 @@ class RedisStore:
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
         arguments: list[str | int] = [key.digest, milliseconds(REVOKED_IS_LISTED)]
-        with self._ending(key):
-            return bool(await self.client.run(self._scripts.revoke, self._names(key), arguments))
+        with self._telling(key):
+            was_live = await self.client.run(self._scripts.revoke, self._names(key), arguments)
+        self._tell_ended(key)
+        return bool(was_live)
 
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
         """See :meth:`UserSessions.revoke_user`."""
@@ -189,17 +203,23 @@ class RedisStore:
             gone += await self.client.run(self._scripts.prune, [index], [])
         return gone
 
-    @contextlib.contextmanager
-    def _ending(self, key: StoreKey | None) -> Generator[None]:
-        """This process's own cache forgets what a step makes old as soon as it is over, however it ended.
+    # This process's own cache and sockets hear at once what a step did; the others hear of it by the script's message.
 
-        The others hear of it by the script's message.
-        """
+    @contextlib.contextmanager
+    def _telling(self, key: StoreKey | None) -> Generator[None, None, None]:
+        """Where the step fails, nobody knows whether it happened."""
         try:
             yield
-        finally:
+        except BaseException:
             if key is not None:
-                self.link.tell(Invalidation("ended", key.bucket, key.digest))
+                self._tell_changed(key)
+            raise
+
+    def _tell_changed(self, key: StoreKey, version: str = "") -> None:
+        self.link.tell(Invalidation("changed", key.bucket, key.digest, version))
+
+    def _tell_ended(self, key: StoreKey) -> None:
+        self.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     def _names(self, key: StoreKey) -> list[str]:
         return [self._keys.session(key), self._keys.bucket(key.bucket)]

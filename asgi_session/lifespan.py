@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from .exceptions import AsgiSessionError, ConfigurationError, Problem, StoreUnavailable
+from .hold import Hold
 from .stages.base import Message, Receive, Send
 
 log = logging.getLogger("asgi_session")
@@ -65,7 +66,7 @@ class Lifespan:
             try:
                 await part.start()
             except StoreUnavailable as error:
-                log.warning("started without %s: %s", type(part).__name__, error)
+                log.warning("started without %s: %s", _name(part), error)
         self._loop = asyncio.get_running_loop()
 
     async def stop(self) -> None:
@@ -76,7 +77,7 @@ class Lifespan:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await part.stop()
             except Exception:  # the others have to stop too
-                log.exception("%s did not stop in order", type(part).__name__)
+                log.exception("%s did not stop in order", _name(part))
 
     async def run(
         self, app: Callable[[Any, Any, Any], Awaitable[None]], scope: MutableMapping[str, Any], receive: Receive, send: Send
@@ -93,6 +94,10 @@ class Lifespan:
             await _Conversation(receive, send, first, self.stop).run(app, scope)
         finally:
             await self.stop()
+
+
+def _name(part: Part) -> str:
+    return type(part.held if isinstance(part, Hold) else part).__name__
 
 
 class _Conversation:

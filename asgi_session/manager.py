@@ -12,6 +12,7 @@ from typing import Any
 from . import codec
 from .engine import SessionEngine
 from .exceptions import ConfigurationError, SessionConflict, SessionError
+from .hold import Hold
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
 from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
@@ -60,12 +61,14 @@ class SessionManager:
         settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
         self._problems = settings.problems()
         self._engine = settings.engine()
+        self._hold = Hold(self._engine.store)
 
     @classmethod
     def of_engine(cls, engine: SessionEngine) -> "SessionManager":
         """The manager of a middleware's own sessions."""
         manager = cls.__new__(cls)
         manager._problems, manager._engine = [], engine
+        manager._hold = Hold(engine.store)
         return manager
 
     async def initialize(self) -> None:
@@ -77,12 +80,12 @@ class SessionManager:
         """
         if self._problems:
             raise ConfigurationError(self._problems)
-        await self._engine.store.start()
+        await self._hold.start()
 
     async def shutdown(self) -> None:
-        """Finish what is under way and close the store. Idempotent."""
+        """Finish what is under way and close the store, unless somebody else in this process still uses it. Idempotent."""
         await self._engine.drain()
-        await self._engine.store.stop()
+        await self._hold.stop()
 
     async def __aenter__(self) -> "SessionManager":
         await self.initialize()

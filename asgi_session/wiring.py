@@ -14,6 +14,7 @@ from .clock import SYSTEM_CLOCK
 from .csrf import CSRFPolicy
 from .engine import SessionEngine
 from .exceptions import Problem
+from .hold import Hold
 from .lifespan import Part
 from .ratelimit.base import RateLimiter
 from .ratelimit.fallback import FallbackRateLimiter
@@ -93,9 +94,9 @@ def wire(
     if on_store_error not in ("reject", "anonymous"):
         problems.append(Problem("on_store_error", f"{on_store_error!r} is not known.", "Use 'reject' or 'anonymous'."))
     notices = Notices(settings)
-    parts: list[Part] = [notices, settings.store, limiter]
+    parts: list[Part] = [notices, Hold(settings.store), limiter]
     if isinstance(settings.store, Coherent):
-        parts.append(settings.store.link)
+        parts.append(Hold(settings.store.link))
     if touches is not None:
         parts.append(touches)
     parts.append(engine.watches)

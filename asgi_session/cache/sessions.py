@@ -7,7 +7,7 @@ A fill that raced news about its session is dropped: ``begin`` before the store 
 belongs to the event loop's thread; each method runs without an await.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ class SessionCache:
         self._namespace = namespace
         self._full_every = full_every
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._credentials: dict[StoreKey, str] = {}
+        self._credentials: defaultdict[str, dict[StoreKey, str]] = defaultdict(dict)  # by bucket, as news of many come
         self._fills: dict[StoreKey, Fill] = {}
         self._bytes = 0
         self.hits = 0
@@ -140,14 +140,15 @@ class SessionCache:
             age = min(age, record.deadline - record.read_at)
         if age <= 0:
             return
-        for known in {credential, self._credentials.get(fill.key, credential)}:  # signed with another secret: one entry a session
+        before = self._credentials[fill.key.bucket].get(fill.key, credential)  # signed with another secret: one entry a session
+        for known in {credential, before}:
             if known in self._entries:
                 self._drop(known)
         entry = self._entry(fill, age, record, context, touch_after)
         if entry.size > self._policy.max_bytes:
             return  # rather than throw out all others for it
         self._entries[credential] = entry
-        self._credentials[fill.key] = credential
+        self._credentials[fill.key.bucket][fill.key] = credential
         self._bytes += entry.size
         while len(self._entries) > self._policy.max_entries or self._bytes > self._policy.max_bytes:
             self._drop(next(iter(self._entries)))
@@ -197,7 +198,7 @@ class SessionCache:
         fill = self._fills.get(key)
         if fill is not None:
             fill.raced = True
-        credential = self._credentials.get(key)
+        credential = self._credentials[key.bucket].get(key)
         if credential is None:
             return
         snapshot = self._entries[credential].snapshot
@@ -211,10 +212,8 @@ class SessionCache:
                 fill.raced = True
         gone = [
             credential
-            for credential, entry in self._entries.items()
-            if entry.key.bucket == news.bucket
-            and (news.kind == "all" or entry.tag == news.subject)
-            and (not news.detail or entry.key.digest != news.detail)
+            for key, credential in self._credentials[news.bucket].items()
+            if (news.kind == "all" or self._entries[credential].tag == news.subject) and key.digest != news.detail
         ]
         for credential in gone:
             self._drop(credential)
@@ -222,4 +221,4 @@ class SessionCache:
     def _drop(self, credential: str) -> None:
         entry = self._entries.pop(credential)
         self._bytes -= entry.size
-        del self._credentials[entry.key]
+        del self._credentials[entry.key.bucket][entry.key]

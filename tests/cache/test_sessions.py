@@ -2,11 +2,13 @@
 
 import gc
 import tracemalloc
+from collections import OrderedDict
+from typing import Any
 
 import pytest
 
 from asgi_session.cache.link import Invalidation
-from asgi_session.ids import user_tag
+from asgi_session.ids import user_bucket, user_tag
 from tests.cache.parts import ELSEWHERE, HERE, NAMESPACE, Shelf, a_key, a_record, changed, ended
 
 LONG = b'"' + b"x" * 10_000 + b'"'
@@ -237,6 +239,27 @@ def test_news_of_everybody_end_a_whole_bucket(shelf: Shelf) -> None:
     credentials = [shelf.put(record) for record in (ann, visitor, elsewhere)]
     shelf.link.tell(Invalidation("all", ann.key.bucket))
     assert [shelf.holds(credential) for credential in credentials] == [False, False, True]
+
+
+@pytest.mark.security("AV-11")
+def test_news_of_many_are_looked_up_in_their_bucket(shelf: Shelf) -> None:
+    """ "Everybody" comes as news of 1,024 buckets: to walk over all entries for each of them would hold the loop for a second."""
+
+    class NotToBeWalked(OrderedDict[str, Any]):
+        def items(self) -> Any:
+            raise AssertionError("every entry was looked at")
+
+        __iter__ = values = keys = items
+
+    ann, bob = shelf.put(a_record("ann")), shelf.put(a_record("bob"))
+    entries = NotToBeWalked()
+    for credential in (ann, bob):
+        entries[credential] = shelf.cache._entries[credential]
+    shelf.cache._entries = entries
+    shelf.link.tell(Invalidation("user", user_bucket("ann", NAMESPACE), user_tag("ann", NAMESPACE)))
+    assert [shelf.holds(credential) for credential in (ann, bob)] == [False, True]
+    shelf.link.tell(Invalidation("all", user_bucket("bob", NAMESPACE)))
+    assert not shelf.holds(bob)
 
 
 # -- a fill that races news ---------------------------------------------------------------------------------------------

@@ -227,6 +227,11 @@ class Session(dict[str, Any]):
         self.accessed = True
         return dict(super().items())
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """``copy``, ``deepcopy`` and ``pickle`` make plain dictionaries: a session of a request there is only one."""
+        del protocol
+        return dict, (self.copy(),)
+
     def __setitem__(self, key: str, value: Any) -> None:
         self.mark_modified()
         super().__setitem__(key, value)

@@ -100,7 +100,11 @@ class Connections:
     async def dedicated(self) -> AbstractConnection:
         """A connection beside all others, for whoever waits for messages on it; whoever asks for it disconnects it."""
         connection: AbstractConnection = self.pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:  # also where whoever asks loses patience in the middle of the handshake
+            await connection.disconnect(nowait=True)
+            raise
         return connection
 
     async def is_current(self, connection: AbstractConnection) -> bool:

@@ -1,5 +1,6 @@
 """Sessions, a link in the test's hands, and a cache that hangs on it."""
 
+import asyncio
 from typing import Any
 
 from asgi_session.cache.link import TRUST, Invalidation, Lease, LocalLink
@@ -36,6 +37,39 @@ class HeldLink(LocalLink):
             lease.revoke()
         for listener in self._listeners:
             listener(None)
+
+
+class ManualTime(StoppedClock):
+    """A clock whose sleepers wake up when the test lets time pass, each at its moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """As asyncio's, by this clock."""
+        woken = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.steady + seconds, woken))
+        await woken
+
+    async def let_pass(self, seconds: float) -> None:
+        """Let everybody who sleeps less than that wake up in their order, and do what they then do."""
+        await settle()
+        end = self.steady + seconds
+        while due := sorted((sleeper for sleeper in self._sleepers if sleeper[0] <= end), key=lambda sleeper: sleeper[0]):
+            at, woken = due[0]
+            self._sleepers.remove(due[0])
+            self.advance(max(0.0, at - self.steady))
+            if not woken.done():
+                woken.set_result(None)
+            await settle()
+        self.advance(end - self.steady)
+
+
+async def settle() -> None:
+    """Let everybody go as far as they can without the test."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 class Shelf:

@@ -8,7 +8,7 @@ from asgi_session import StoreError, StoreUnavailable
 from asgi_session.cache.loader import SessionLoader
 from asgi_session.ids import StoreKey
 from asgi_session.record import EMPTY, Draft, Record
-from tests.cache.parts import ELSEWHERE, HERE, Shelf, a_key, ended
+from tests.cache.parts import ELSEWHERE, HERE, Shelf, a_key, ended, settle
 from tests.support.stores import Gate, WatchedStore
 
 
@@ -32,12 +32,6 @@ class Desk:
         """From now on, loads wait at this gate; those that wait at an earlier one stay there."""
         gate = self.store.gates["load"] = Gate()
         return gate
-
-
-async def settle() -> None:
-    """Let everybody go as far as they can."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -5,15 +5,17 @@ and the answer is the proof: replies and messages of one connection come in orde
 the question is here too. A proof extends the leases to ``TRUST`` seconds after its *question was sent*. Whatever keeps the answer
 away (a cut, a black hole, a paused server, our own process being frozen) lets them run out; a lost connection ends them at once.
 
-A living connection proves nothing if it leads to the wrong server. With Sentinels, the follower also asks them whether this is
-still the master. On a Cluster, the question is ``CLUSTER NODES``: only the buckets whose slots the node itself says it serves, as a
-primary, and is not giving away or taking over, are extended.
+A living connection proves nothing if it leads to the wrong server. So the question is ``HELLO``, whose answer tells the server's
+role; with Sentinels, the follower first asks them whether this is still the master. On a Cluster, the question is
+``CLUSTER NODES``: extended are only the buckets whose slots the node itself says it serves, as a primary that reaches the majority
+of the others, and is not giving away or taking over. Whoever begins to follow a bucket ends what was filled before: news of it may
+have passed by.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...cache.link import TRUST, Invalidation, Lease, Listener
@@ -42,9 +44,16 @@ LONGEST_PAUSE = 1.0
 class RedisLink:
     """See the module. State belongs to the event loop on which it was started; a start on another one begins anew."""
 
-    def __init__(self, client: RedisClient, namespace: str, monotonic: Callable[[], float] = SYSTEM_CLOCK.monotonic) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        namespace: str,
+        monotonic: Callable[[], float] = SYSTEM_CLOCK.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._client = client
         self.monotonic = monotonic
+        self.sleep = sleep
         self._keys = Keys(namespace)
         self._listeners: list[Listener] = []
         self._whole = Lease()
@@ -102,7 +111,7 @@ class RedisLink:
                     log.debug("the servers can't be found out: %s", error)
                 else:
                     await self._adjust(followers, servers)
-                await asyncio.sleep(LOOK_EVERY)
+                await self.sleep(LOOK_EVERY)
         finally:
             for follower in followers.values():
                 follower.cancel()
@@ -110,8 +119,11 @@ class RedisLink:
                 await asyncio.wait(followers.values())
 
     async def _adjust(self, followers: "dict[str, asyncio.Task[None]]", servers: "Mapping[str, Connections]") -> None:
-        for place in followers.keys() - servers.keys():
-            followers.pop(place).cancel()
+        gone = [followers.pop(place) for place in followers.keys() - servers.keys()]
+        for task in gone:
+            task.cancel()
+        if gone:
+            await asyncio.wait(gone)
         for place, connections in servers.items():
             if place not in followers or followers[place].done():
                 follower = Follower(self, self._client.is_cluster, self._keys, place, connections)
@@ -120,11 +132,6 @@ class RedisLink:
     def whole(self) -> Lease:
         """The lease of all buckets, where there is no Cluster."""
         return self._whole
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class Follower:
@@ -140,6 +147,7 @@ class Follower:
         self._buckets: dict[int, list[str]] = {}  # slot -> buckets; on a Cluster only
         self._channels: dict[bytes, str] = {}  # channel -> bucket
         self._proved = False  # this connection has given a proof
+        self._warn = True  # whoever reads the log has not been told yet that there is no connection
         self._wanted: set[str] = set()  # buckets whose channel we have asked to follow
         self._followed: set[str] = set()  # buckets whose channel the server says we follow
         self._all_news = keys.all_news
@@ -160,15 +168,13 @@ class Follower:
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
-                if _is_cancelled():  # a group that fails while it is cancelled forgets that it was (Python < 3.13)
-                    return
-                causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-                level = logging.WARNING if self._proved else logging.DEBUG  # once, not with each try to connect again
-                log.log(level, "the invalidation link to %s is lost: %r", self._place, causes[0])
+                level = logging.WARNING if self._warn else logging.DEBUG  # once, not with each try to connect again
+                log.log(level, "there is no invalidation link to %s, so nothing is cached: %r", self._place, error)
+                self._warn = False
             finally:
                 self._lose()
             pause = 0.05 if self._monotonic() - since > 10 else min(2 * pause, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+            await self._link.sleep(pause)
 
     async def _follow(self) -> None:
         async with asyncio.timeout(TRUST):
@@ -176,26 +182,24 @@ class Follower:
         try:
             if not self._sharded:
                 await connection.send_command("SUBSCRIBE", self._all_news)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._ask(connection))
-                tasks.create_task(self._read(connection))
+            await _until_one_ends(self._ask(connection), self._read(connection))
         finally:
             await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: "AbstractConnection") -> None:
         """Sends the question again and again; gives up where an answer stays away for as long as silence is believed."""
         while True:
+            now = self._monotonic()  # before the Sentinels are asked: what they say is no younger
+            if self._asked and now - self._asked[0] > TRUST:
+                raise TimeoutError("no answer")
             async with asyncio.timeout(TRUST):
                 current = await self._connections.is_current(connection)
             if not current:
                 raise ConnectionError("another server is the master now")
-            now = self._monotonic()
-            if self._asked and now - self._asked[0] > TRUST:
-                raise TimeoutError("no answer")
             self._asked.append(now)
-            words = ("CLUSTER", "NODES") if self._sharded else ("PING",)
+            words = ("CLUSTER", "NODES") if self._sharded else ("HELLO",)
             await connection.send_command(*words)
-            await asyncio.sleep(ASK_EVERY)
+            await self._link.sleep(ASK_EVERY)
 
     async def _read(self, connection: "AbstractConnection") -> None:
         while True:
@@ -211,7 +215,9 @@ class Follower:
             kind, bucket, subject, detail = push[2].decode("ascii").split(" ")
             self._link.tell(Invalidation(kind, bucket, subject, detail))
         elif kind == b"ssubscribe":
-            self._followed.add(self._channels[push[1]])
+            bucket = self._channels[push[1]]
+            self._link.lease(bucket).revoke()  # what was filled before, while another node was followed, may have missed news
+            self._followed.add(bucket)
         elif kind == b"sunsubscribe":  # the slot went away
             bucket = self._channels[push[1]]
             self._wanted.discard(bucket)
@@ -221,13 +227,16 @@ class Follower:
     async def _prove(self, connection: "AbstractConnection", reply: Any) -> None:
         """An answer is here, and with it all news from before its question."""
         until = self._asked.popleft() + TRUST
-        self._proved = True
         if not self._sharded:
+            if reply.get(b"role", b"master") != b"master":
+                raise ConnectionError("it is no master")
             self._link.whole().until = until
+            self._proved = self._warn = True
             return
         served = slots_served(bytes(reply).decode("utf-8", "replace"))
         if served is None:
-            raise ConnectionError("it is no primary any more")
+            raise ConnectionError("it is no primary of the Cluster")
+        self._proved = self._warn = True
         for slot, buckets in self._buckets.items():
             for bucket in buckets:
                 if slot not in served:
@@ -252,3 +261,22 @@ class Follower:
             self._proved = False
             self._link.lost += 1
             self._link.tell(None)
+
+
+async def _until_one_ends(*endless: Coroutine[Any, Any, None]) -> None:
+    """Run all until one fails, and raise what it raised; or until cancelled. All have ended then.
+
+    No ``asyncio.TaskGroup``: before Python 3.13, one that fails while it is cancelled forgets that it was, and one whose task
+    fails leaves its caller looking cancelled.
+    """
+    tasks = [asyncio.ensure_future(each) for each in endless]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # one of them is raised; asyncio would complain of the other
+    ended.pop().result()

@@ -19,7 +19,7 @@ from tests.support.asgi import exchange, http_scope
 from tests.support.site import COOKIE, SECRET
 
 FORGERIES = 10_000
-PROOFS_OF_LIFE = {"ping", "subscribe"}
+PROOFS_OF_LIFE = {"ping", "hello", "subscribe"}
 """What the invalidation link sends, whoever comes."""
 
 

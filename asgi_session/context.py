@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .ratelimit.base import Decision
     from .session import Session
     from .tokens.base import VerifiedToken
+    from .transaction import Transaction
 
 Context = tuple[bytes, bytes, bytes, str]
 CredentialKind = Literal["anonymous", "cookie", "bearer-session", "bearer-jwt"]
@@ -57,6 +58,10 @@ class Request:
 
     session: "Session"
     """What the handler will see. Set by the stage that decides who makes the request."""
+    transaction: "Transaction"
+    """The work behind it."""
+    client: Client
+    """Where the request comes from."""
     cookie: "CookieFormat | None" = None
     """How the session cookie is spelled here; None where the client has no use for cookies (it presented a bearer)."""
     presented: str | None = None
@@ -72,10 +77,6 @@ class Request:
         self.scope = scope
         self.public = public
 
-    def client(self) -> Client:
-        """Where the request comes from."""
-        return self.scope["headers"], self.public.client_ip
-
     # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
 
     @property
@@ -89,11 +90,11 @@ class Request:
         token = self.public.token
         if token is not None:
             return f"{token.issuer}\0{token.subject}"
-        record = self.session.transaction.record
+        record = self.transaction.record
         return record.user_id if record is not None else None
 
     @property
     def session_key(self) -> str | None:
         """The handle of the session; None without one. Known after validation."""
-        record = self.session.transaction.record
+        record = self.transaction.record
         return record.key.handle if record is not None else None

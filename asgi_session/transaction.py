@@ -58,7 +58,8 @@ class Transaction:
     _ended: bool = False
     _unread: StoreKey | None = None
     _in_conflict: bool = False
-    _closed: str | None = None
+    closed: str | None = None
+    """Why the client can't be told about a new id any more, for the error of whoever tries; None while it can."""
 
     def __init__(
         self,
@@ -167,10 +168,6 @@ class Transaction:
             raise SessionConflict("Another request saved this session first; nothing was saved. Load it again and decide.")
 
     # -- what the middleware asks for ---------------------------------------------------------------------------------
-
-    def close(self, why: str) -> None:
-        """From now on the client can't be told about a new id; ``why`` goes into the error of whoever tries."""
-        self._closed = why
 
     def replace_data(self, session: Session, data: object) -> None:
         """The handler put something else into ``scope["session"]``: a mapping is the new data, anything else clears them."""
@@ -311,8 +308,8 @@ class Transaction:
         return Outcome.REFUSED
 
     def _refuse_if_closed(self) -> None:
-        if self._closed is not None:
-            raise SessionClosed(self._closed)
+        if self.closed is not None:
+            raise SessionClosed(self.closed)
 
     def _exclusive(self) -> asyncio.Lock:
         if self._lock is None:

@@ -17,7 +17,8 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, unre
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, request.client(), presented, unread=unread)
+    request.session = Transaction.begin(engine, request.client, presented, unread=unread)
+    request.transaction = request.session.transaction
     request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
 
 
@@ -25,7 +26,8 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     """A live session, of a user or of a visitor."""
     request.public.verdict = verdict
     assert request.presented is not None
-    request.session = Transaction.resume(engine, request.client(), request.presented, snapshot)
+    request.session = Transaction.resume(engine, request.client, request.presented, snapshot)
+    request.transaction = request.session.transaction
     if principal is not None:
         request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:
@@ -41,6 +43,7 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     """A verified JWT. Its session is empty and stays so."""
     public = request.public
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
-    request.session = Transaction.begin(engine, request.client())
-    request.session.transaction.close(NO_SESSION)
+    request.session = Transaction.begin(engine, request.client)
+    request.transaction = request.session.transaction
+    request.transaction.closed = NO_SESSION
     request.scope["user"], request.scope["auth"] = of_token(verified)

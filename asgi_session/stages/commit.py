@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Sequence
 
 from ..context import Request
+from ..cookies import CookieFormat
 from ..engine import SessionEngine
 from ..exceptions import AsgiSessionError, StoreError, StoreUnavailable
 from ..ratelimit.headers import quota_headers
@@ -46,10 +47,12 @@ class Commit:
         if not self._started:
             if kind in _STARTS:
                 self._started = True
-                session = self._current()
-                if session.modified or session.transaction.is_dirty(session):
-                    return self._save_and_start(session, message)
-                return self._start(session, message)
+                request = self._request
+                if request.scope.get("session") is not request.session:
+                    self._take_over()
+                if request.transaction.is_dirty(request.session):
+                    return self._save_and_start(message)
+                return self._start(message)
         elif self._refused:
             return _nothing()
         elif kind == "http.response.body":
@@ -69,16 +72,15 @@ class Commit:
     def is_due(self) -> bool:
         """Whether something was changed since the response started."""
         request = self._request
-        session = request.session
-        if session.modified or request.scope.get("session") is not session or session.transaction.is_dirty(session):
+        if request.scope.get("session") is not request.session or request.transaction.is_dirty(request.session):
             return self._started and not self._refused
         return False
 
     async def finish(self) -> None:
         """Save what was changed since the response started. The client has its answer already, so a failure is only logged."""
-        session = self._current()
+        self._take_over()
         try:
-            outcome = await session.transaction.commit(session)
+            outcome = await self._request.transaction.commit(self._request.session)
         except AsgiSessionError as error:
             log.error("a change made after the response started is lost: %s", error)  # noqa: TRY400  # a trace says no more
         else:
@@ -89,13 +91,13 @@ class Commit:
         await self.finish()
         await self._send(message)
 
-    async def _save_and_start(self, session: Session, message: Message) -> None:
+    async def _save_and_start(self, message: Message) -> None:
         try:
-            await session.transaction.commit(session)
+            await self._request.transaction.commit(self._request.session)
         except StoreError as error:
             await self._refuse(error)
         else:
-            await self._start(session, message)
+            await self._start(message)
 
     async def answer_for(self, error: StoreError) -> bool:
         """Tell the client that the store is down, in place of an application that ended with ``error``; False: it is too late."""
@@ -111,29 +113,28 @@ class Commit:
         retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1.0
         await unavailable("The session store", retry_after).send(self._request.scope, _handshake, self._send)
 
-    def _start(self, session: Session, message: Message) -> Awaitable[None]:
-        headers = self._headers(session, message.get("headers") or ())
+    def _start(self, message: Message) -> Awaitable[None]:
+        headers = self._headers(message.get("headers") or ())
         if self._request.cookie is not None:
-            session.transaction.close(TOO_LATE)
+            self._request.transaction.closed = TOO_LATE
         return self._send({**message, "headers": headers} if headers is not None else message)
 
-    def _current(self) -> Session:
-        """The session, with what the handler put into its place, if it did."""
+    def _take_over(self) -> None:
+        """Give the session what the handler put into its place, if it did."""
         mine = self._request.session
         theirs = self._request.scope.get("session")
         if theirs is not mine and not _is_another_middlewares(theirs):
-            mine.transaction.replace_data(mine, theirs)
+            self._request.transaction.replace_data(mine, theirs)
             self._request.scope["session"] = mine
-        return mine
 
-    def _headers(self, session: Session, headers: Sequence[Header]) -> list[Header] | None:
+    def _headers(self, headers: Sequence[Header]) -> list[Header] | None:
         """The response's headers with ours; None where there are none of ours."""
         request = self._request
-        record = session.transaction.record
+        record = request.transaction.record
         by_cookie = request.cookie is not None
-        cookie = self._cookie(session) if by_cookie else None
+        cookie = self._cookie(request.cookie) if request.cookie is not None else None
         personal = cookie is not None or (record is not None and record.user_id is not None) or request.public.token is not None
-        varies = personal or session.accessed or not by_cookie  # a handler may have looked at scope["user"] alone
+        varies = personal or request.session.accessed or not by_cookie  # a handler may have looked at scope["user"] alone
         limits = request.public.rate_limits
         if not (varies or personal or limits):
             return None
@@ -157,19 +158,17 @@ class Commit:
             merged += quota_headers(limits)
         return merged
 
-    def _cookie(self, session: Session) -> Header | None:
-        request, transaction = self._request, session.transaction
-        if request.cookie is None:
-            return None
+    def _cookie(self, spelling: CookieFormat) -> Header | None:
+        transaction = self._request.transaction
         if transaction.withdraw:
-            return request.cookie.delete()
+            return spelling.delete()
         record = transaction.record
         if record is None or transaction.credential is None:
             return None
         policy = self._engine.cookies
         if transaction.announce or (record.slid_from is not None and policy.is_due(record, self._engine.lifetimes.idle)):
-            session.accessed = True
-            return request.cookie.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
+            self._request.session.accessed = True
+            return spelling.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
         return None
 
 

@@ -41,8 +41,9 @@ class Resolve:
         """See the module."""
         scope = request.scope
         public = request.public
-        public.client_ip = self._proxies.client_address(scope)
         headers = scope["headers"]
+        address = public.client_ip = self._proxies.client_address(scope)
+        request.client = headers, address
         found: dict[bytes, bytes] = dict(headers)
         if len(found) != len(headers):
             found = _joined(headers)
@@ -57,7 +58,7 @@ class Resolve:
                 found.get(b"user-agent", b""),
                 found.get(b"accept-language", b""),
                 found.get(b"accept-encoding", b""),
-                network_of(public.client_ip) if public.client_ip is not None else "",
+                network_of(address) if address is not None else "",
             )
         return None
 

@@ -88,13 +88,14 @@ class Permits(tuple[Permit, ...]):
 
     groups: "Groups | None"
     """The permits of each partition, under a name that says all of what they ask for; None where they can't be leased: one of them
-    only looks, or keeps the exact log."""
+    only looks, keeps the exact log, or is counted in each process alone."""
 
     def __init__(self, _: Iterable[Permit] = (), /) -> None:
         found: dict[str, list[Permit]] = {}
-        if any(not permit.consume or permit.policy.strategy == "moving" for permit in self):
-            self.groups = None
-            return
+        for permit in self:
+            if not permit.consume or not permit.policy.shared or permit.policy.strategy == "moving":
+                self.groups = None
+                return
         for permit in self:
             found.setdefault(permit.partition, []).append(permit)
         self.groups = tuple((_name(partition, group), tuple(group)) for partition, group in found.items())

@@ -58,7 +58,7 @@ class FallbackRateLimiter:
         shared = [permit for permit in permits if permit.policy.shared]
         own = [permit for permit in permits if not permit.policy.shared]
         if not own:
-            return await self._ask(shared)
+            return await self._ask(permits)
         preview = self._local.decide(own, consume=not shared)
         if not shared or not admitted(preview):
             return preview
@@ -96,6 +96,9 @@ class FallbackRateLimiter:
         now = self._clock.monotonic()
         if now < self._away_until:
             return self._without_storage(permits)
+        held = self._shared.acquire_now(permits)
+        if held is not None:  # the storage granted it before: that says nothing about how it is now
+            return held
         if self._away_until:  # this caller tries for all: until it knows more, the others go on without
             self._away_until = now + self._pause
         try:

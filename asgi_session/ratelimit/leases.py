@@ -5,10 +5,11 @@ has counted it as used when it is granted, so however many processes hold leases
 at the other end: units that are not spent before the window in which they were counted ends are lost. So
 
 * a lease is spent before the end of that window, as the shared limiter saw it when it was asked, or not at all;
-* it is as large as what the process spent in the last quarter of a second, and never more than a tenth of what is left: near the
-  limit, permits are asked for one at a time;
-* a bundle that was refused is refused here, without asking, until the shared limiter said that it fits again;
-* the exact log (``"moving"``) is never leased: its promise is about each single moment.
+* it is as large as what the process was asked for in the last second, and never more than a tenth of what is left:
+  near the limit, permits are asked for one at a time;
+* a bundle that was refused is refused here, without asking, until the time that was announced for it;
+* a look without use, the exact log (``"moving"``: its promise is about each single moment), and what each process counts for
+  itself are never leased.
 
 State: the bundles, which belong to the event loop's thread. Reading what is left and taking it happens without an await between.
 """
@@ -20,13 +21,12 @@ from typing import Protocol
 
 from asgi_session.clock import SYSTEM_CLOCK
 from asgi_session.ratelimit.base import Decision, Groups, Permit, Permits, RateLimiter
+from asgi_session.ratelimit.bundle import Bundle
 
-AHEAD = 0.25
-"""Seconds of the observed rate for which permits are leased."""
-SHARE = 10
-"""A lease is at most one in so many of the units that are left."""
+AHEAD = 1.0
+"""Seconds of the demand so far for which permits are leased."""
 MAX_BUNDLES = 20_000
-"""Bundles that are remembered; what the least recent ones still hold is lost."""
+"""Bundles that are remembered; what those still hold that asked longest ago is lost."""
 
 
 class Leasing(RateLimiter, Protocol):
@@ -37,42 +37,14 @@ class Leasing(RateLimiter, Protocol):
         ...
 
 
-class Bundle:
-    """What this process holds of one bundle."""
-
-    __slots__ = ("asking", "decisions", "left", "rate", "refused_until", "since", "spent", "until", "waiting")
-
-    def __init__(self, now: float) -> None:
-        self.left = 0
-        """How many times it may still be used."""
-        self.until = 0.0
-        """When what is left is lost (monotonic)."""
-        self.decisions: list[Decision] = []
-        """What the shared limiter said last."""
-        self.refused_until = 0.0
-        self.spent = 0
-        self.since = now
-        self.rate = 0.0
-        """Uses a second, lately."""
-        self.waiting = 0
-        self.asking: asyncio.Task[None] | None = None
-
-    def said(self, now: float) -> list[Decision]:
-        """The shared limiter's decisions, as they are now that some of the lease is spent and some time is over."""
-        passed = now - self.since
-        left = self.left
-        return [
-            Decision(quota, allowed, remaining + left if allowed else remaining, max(0.0, reset - passed))
-            for quota, allowed, remaining, reset, _ in self.decisions
-        ]
-
-
 class LeasedRateLimiter:
     """A ``RateLimiter`` that spends what a shared one granted."""
 
-    def __init__(self, shared: Leasing, monotonic: Callable[[], float] = SYSTEM_CLOCK.monotonic) -> None:
+    def __init__(self, shared: Leasing, monotonic: Callable[[], float] = SYSTEM_CLOCK.monotonic, *, ahead: float = AHEAD) -> None:
         self._shared = shared
         self._monotonic = monotonic
+        self._ahead = ahead
+        """Seconds; 0: nothing is asked for but what is spent at once."""
         self._bundles: OrderedDict[str, Bundle] = OrderedDict()
         self.asked = 0
         """How often the shared limiter was asked."""
@@ -81,39 +53,36 @@ class LeasedRateLimiter:
         """Spend what is held, or refuse what is known to be refused; None where the shared limiter has to be asked."""
         groups = permits.groups if type(permits) is Permits else Permits(permits).groups
         if groups is None:
-            return None
+            return self._shared.acquire_now(permits)
         if len(groups) == 1:  # the usual case
             bundle = self._bundles.get(groups[0][0])
+            return None if bundle is None else bundle.use(self._monotonic())
+        bundles: list[Bundle] = []
+        for name, _ in groups:
+            bundle = self._bundles.get(name)
             if bundle is None:
                 return None
-            now = self._monotonic()
-            if bundle.left > 0 and now < bundle.until:
-                bundle.left -= 1
-                bundle.spent += 1
-                return bundle.said(now)
-            return bundle.said(now) if now < bundle.refused_until else None
-        bundles = [self._bundles.get(name) for name, _ in groups]
-        held = [bundle for bundle in bundles if bundle is not None]
-        decisions = self._spend(held, self._monotonic()) if len(held) == len(groups) else None
-        return _in_order(permits, groups, decisions) if decisions is not None else None
+            bundles.append(bundle)
+        decisions = _use_all(bundles, self._monotonic())
+        return None if decisions is None else _in_order(permits, groups, decisions)
 
     async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""
         groups = permits.groups if isinstance(permits, Permits) else Permits(permits).groups
-        if groups is None:  # a look without use, or an exact log
+        if groups is None:
             self.asked += 1
             return await self._shared.acquire(permits)
-        bundles = [self._bundle(key) for key, _ in groups]
+        bundles = [self._bundle(name, wanted) for name, wanted in groups]
         while True:
-            decisions = self._spend(bundles, self._monotonic())
+            now = self._monotonic()
+            decisions = _use_all(bundles, now)
             if decisions is not None:
                 return _in_order(permits, groups, decisions)
-            for bundle, (_, wanted) in zip(bundles, groups, strict=True):
-                if not self._holds(bundle, self._monotonic()):
-                    await self._ask(bundle, wanted)
+            missing = [bundle for bundle in bundles if not (bundle.holds(now) or bundle.refuses(now))]
+            await asyncio.gather(*map(self._ask, missing))  # in one turn of the loop, so in one trip
 
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What the shared limiter would say; what this process holds is counted there as used."""
+        """What the shared limiter would say; what any process holds is counted there as used."""
         return await self._shared.peek(permits)
 
     async def start(self) -> None:
@@ -129,72 +98,46 @@ class LeasedRateLimiter:
             await asyncio.wait(mine)
         await self._shared.stop()
 
-    def _bundle(self, key: str) -> Bundle:
-        bundle = self._bundles.get(key)
+    def _bundle(self, name: str, permits: Sequence[Permit]) -> Bundle:
+        bundle = self._bundles.get(name)
         if bundle is None:
-            bundle = self._bundles[key] = Bundle(self._monotonic())
+            bundle = self._bundles[name] = Bundle(permits, self._monotonic())
             if len(self._bundles) > MAX_BUNDLES:
                 self._bundles.popitem(last=False)
         else:
-            self._bundles.move_to_end(key)
+            self._bundles.move_to_end(name)
         return bundle
 
-    def _holds(self, bundle: Bundle, now: float) -> bool:
-        return (bundle.left > 0 and now < bundle.until) or now < bundle.refused_until
-
-    def _spend(self, bundles: Sequence[Bundle], now: float) -> list[Decision] | None:
-        """One use of each bundle, or a refusal that is known; None where one of them has nothing to spend."""
-        for bundle in bundles:
-            if bundle.left > 0 and now < bundle.until:
-                continue
-            if now < bundle.refused_until:
-                return [decision for each in bundles for decision in each.said(now)]
-            return None
-        for bundle in bundles:
-            bundle.left -= 1
-            bundle.spent += 1
-        return [decision for bundle in bundles for decision in bundle.said(now)]
-
-    async def _ask(self, bundle: Bundle, permits: Sequence[Permit]) -> None:
-        """Ask the shared limiter once for all who wait for this bundle."""
+    async def _ask(self, bundle: Bundle) -> None:
+        """Ask the shared limiter once for all who wait for this bundle; it goes on when one of them goes away."""
         bundle.waiting += 1
         try:
             if bundle.asking is None or bundle.asking.get_loop() is not asyncio.get_running_loop():
-                bundle.asking = asyncio.ensure_future(self._lease(bundle, permits))
-                bundle.asking.add_done_callback(lambda task: _asked(bundle, task))
+                bundle.asking = asyncio.ensure_future(self._lease(bundle))
+                bundle.asking.add_done_callback(bundle.heed)
             await asyncio.shield(bundle.asking)
         finally:
             bundle.waiting -= 1
 
-    async def _lease(self, bundle: Bundle, permits: Sequence[Permit]) -> None:
+    async def _lease(self, bundle: Bundle) -> None:
         await asyncio.sleep(0)  # whoever comes in the same turn of the loop is counted too
         sent = self._monotonic()
         self.asked += 1
-        granted, decisions = await self._shared.lease(permits, self._size(bundle, permits, sent))
-        bundle.decisions, bundle.since = decisions, sent
+        size = bundle.size(sent, self._ahead) if self._ahead else max(1, bundle.waiting)
+        granted, decisions = await self._shared.lease(bundle.permits, size)
         if granted:
-            bundle.left = granted
-            bundle.until = sent + min(decision.reset_after for decision in decisions)
-            bundle.refused_until = 0.0
+            bundle.grant(granted, decisions, sent, self._monotonic())
         else:
-            bundle.left, bundle.until = 0, 0.0
-            bundle.refused_until = sent + max(said.reset_after for said in decisions if not said.allowed)
-
-    def _size(self, bundle: Bundle, permits: Sequence[Permit], now: float) -> int:
-        """Enough for those who wait; more, for those who will come, while the limit is far."""
-        elapsed = now - bundle.since
-        if elapsed > 0:
-            bundle.rate = 0.5 * bundle.rate + 0.5 * bundle.spent / elapsed if elapsed < 2 else bundle.spent / elapsed
-        bundle.spent = 0
-        costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
-        room = min((said.remaining // cost for said, cost in zip(bundle.decisions, costs, strict=False)), default=0)
-        return max(1, bundle.waiting, min(int(bundle.rate * AHEAD), room // SHARE))
+            bundle.refuse(decisions, self._monotonic())
 
 
-def _asked(bundle: Bundle, task: asyncio.Task[None]) -> None:
-    bundle.asking = None
-    if not task.cancelled():
-        task.exception()  # whoever waits has it too
+def _use_all(bundles: Sequence[Bundle], now: float) -> list[Decision] | None:
+    """One use of each bundle, or of none where one of them is known to be refused; None where it takes asking to say."""
+    admits = all(bundle.holds(now) for bundle in bundles)
+    if not admits and not (any(bundle.refuses(now) for bundle in bundles) and all(bundle.is_known(now) for bundle in bundles)):
+        return None
+    answers = [bundle.use(now) if admits or bundle.refuses(now) else bundle.said(now) for bundle in bundles]
+    return [decision for answer in answers for decision in answer or ()]
 
 
 def _in_order(permits: Sequence[Permit], groups: Groups, decisions: list[Decision]) -> list[Decision]:

@@ -1,0 +1,160 @@
+"""What one process holds of the permits that one partition asks for together, and how many of them it should ask for.
+
+Pure state: no clock, no I/O. Times are the caller's monotonic seconds.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from asgi_session.ratelimit.base import Decision, Permit, admitted
+
+SHARE = 10
+"""A lease is at most one in so many of the uses that are left."""
+BUSY = 10
+"""Wishes within the time that a lease is for (a second), from which on a bundle counts as busy."""
+LONGEST_REST = 3.0
+"""Seconds; see ``Bundle._rest``."""
+RESTS_IN_WINDOW = 20
+
+
+class Bundle:
+    """The permits, what is held of them, and what the shared limiter said last."""
+
+    __slots__ = (
+        "_answer",
+        "_asked_at",
+        "_costs",
+        "_left",
+        "_most",
+        "_recent",
+        "_refusal",
+        "_refused_until",
+        "_rested",
+        "_said_at",
+        "_turned_away",
+        "_until",
+        "_wanted",
+        "asking",
+        "permits",
+        "waiting",
+    )
+
+    def __init__(self, permits: Sequence[Permit], now: float) -> None:
+        self.permits = permits
+        self.asking: asyncio.Task[None] | None = None
+        """The question that is under way; all who wait share it."""
+        self.waiting = 0
+        self._costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
+        self._most = min((quota.limit // permit.cost for permit in permits for quota in permit.policy.quotas), default=0) // SHARE
+        self._left = 0
+        """Uses."""
+        self._rested = False
+        """Whether the question under way comes after a rest."""
+        self._until = 0.0
+        """When what is left is lost."""
+        self._refused_until = 0.0
+        self._answer: list[tuple[int, Decision]] = []
+        """What came with the last lease, each with its cost; empty after a refusal."""
+        self._refusal: list[tuple[int, Decision]] = []
+        """What to say until ``_refused_until``, when nothing is left."""
+        self._said_at = now
+        self._asked_at = now
+        self._wanted = 0
+        """Wishes since then that were answered here."""
+        self._turned_away = 0
+        """Those of them that were refused."""
+        self._recent = 0.0
+        """Wishes in as many seconds as a lease is for."""
+
+    def heed(self, task: asyncio.Task[None]) -> None:
+        """A question has its answer. Whoever waits has its exception too; with nobody left it is no news."""
+        if self.asking is task:
+            self.asking = None
+        if not task.cancelled():
+            task.exception()
+
+    def holds(self, now: float) -> bool:
+        """Whether there is something to spend."""
+        return self._left > 0 and now < self._until
+
+    def refuses(self, now: float) -> bool:
+        """Whether it holds nothing, and is known to be refused."""
+        return now < self._refused_until and not self.holds(now)
+
+    def is_known(self, now: float) -> bool:
+        """Whether ``said`` is worth telling: something was said, and no refusal is over since."""
+        return self.refuses(now) or (bool(self._answer) and (not self._refused_until or self.holds(now)))
+
+    def use(self, now: float) -> list[Decision] | None:
+        """One use of what it holds, or a refusal that is known; None where it takes asking to say."""
+        if self._left > 0 and now < self._until:
+            self._left -= 1
+            self._wanted += 1
+            return self._say(self._answer, now)
+        if now < self._refused_until:
+            self._turned_away += 1
+            self._wanted += 1
+            return self._say(self._refusal, now)
+        return None
+
+    def said(self, now: float) -> list[Decision]:
+        """What the next ``use`` would say; where it would be None, what the last one said."""
+        return self._say(self._refusal if self.refuses(now) else self._answer, now)
+
+    def size(self, now: float, ahead: float) -> int:
+        """How many uses to ask for now: one for each who waits, and more for those who will come within ``ahead`` seconds.
+
+        While the limit is far, that is as many as came lately, but a small share of what was left; near the limit, one. Where
+        requests were turned away until now, what has come free since is theirs: as many as those, but a small share of the limit.
+        """
+        elapsed = now - self._asked_at
+        faded = min(1.0, elapsed / ahead)
+        self._recent = self._recent * (1 - faded) + self._wanted * (1.0 if faded < 1 else ahead / elapsed)
+        room = min((said.remaining // cost for cost, said in self._answer), default=0)
+        more = min(int(self._recent), room // SHARE)
+        self._rested = bool(self._turned_away) and self._recent >= BUSY and now < self._refused_until + LONGEST_REST
+        if self._rested:
+            more = min(self._turned_away, self._most)
+        self._asked_at, self._wanted, self._turned_away = now, 0, 0
+        return max(1, self.waiting, more)
+
+    def grant(self, uses: int, decisions: list[Decision], sent: float, received: float) -> None:
+        """The shared limiter counted these uses at some time between the two."""
+        self._answer, self._said_at = list(zip(self._costs, decisions, strict=True)), received
+        self._left, self._until = uses, sent + min(decision.reset_after for decision in decisions)
+        self._refused_until = 0.0
+        if self._rested and uses > 1:  # the next ones will come free as these did: no need to ask whether there are some left
+            after = [
+                said if said.remaining >= cost else said._replace(allowed=False, reset_after=0.0) for cost, said in self._answer
+            ]
+            if not admitted(after):
+                self._rest(after)
+
+    def refuse(self, decisions: list[Decision], received: float) -> None:
+        """The shared limiter has no room."""
+        self._answer, self._said_at = [], received
+        self._left = 0
+        self._rest(decisions)
+
+    def _rest(self, decisions: list[Decision]) -> None:
+        """Refuse until there will be room, and for a short rest at least where the bundle is busy.
+
+        Units of a sliding window come free one by one. Who takes each of them at once has to ask for each of them; so a busy
+        bundle lets some come together, and those who are turned away meanwhile are told so.
+        """
+        refusals = [decision for decision in decisions if not decision.allowed]
+        least = min(LONGEST_REST, min(said.window for said in refusals) / RESTS_IN_WINDOW) if self._recent >= BUSY else 0.0
+        waits = [said if said.allowed else said._replace(reset_after=max(said.reset_after, least)) for said in decisions]
+        self._refusal = list(zip(self._costs, waits, strict=True))
+        self._refused_until = self._said_at + max(said.reset_after for said in waits if not said.allowed)
+
+    def _say(self, decisions: list[tuple[int, Decision]], now: float) -> list[Decision]:
+        """Decisions, as they are now that some of the lease is spent and some time is over.
+
+        What is left here belongs to what remains. No reset is told earlier than it comes.
+        """
+        passed, left = now - self._said_at, self._left if now < self._until else 0
+        return [
+            Decision(quota, allowed, remaining + left * cost if allowed else remaining, reset - passed if reset > passed else 0.0)
+            for cost, (quota, allowed, remaining, reset, _) in decisions
+        ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from ..context import Request
-from ..ratelimit.base import Decision, Permit, Permits, RateLimiter
+from ..ratelimit.base import Decision, Permit, Permits, RateLimiter, admitted
 from ..ratelimit.headers import refusal
 from ..ratelimit.partitions import Partitions
 from ..ratelimit.rules import FailureBudget, RateLimit
@@ -60,10 +60,11 @@ class EdgeLimit:
 
     def _answer(self, request: Request, decisions: Sequence[Decision], hidden: int) -> Rejection | None:
         """The budget, last, is nobody's business until it is used up."""
-        request.public.rate_limits = decisions[: len(decisions) - hidden] if hidden else decisions
+        rules = decisions[: len(decisions) - hidden] if hidden else decisions
+        request.public.rate_limits = rules
         for decision in decisions:
             if not decision.allowed:
-                return too_many(decisions)
+                return too_many(rules if admitted(decisions[len(rules) :]) else decisions)
         return None
 
     async def charge(self, request: Request) -> None:

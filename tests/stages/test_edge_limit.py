@@ -6,7 +6,11 @@ import pytest
 
 from asgi_session import FailureBudget, RateLimit
 from asgi_session.ids import looks_like_credential
+from asgi_session.redis import RedisClient
 from asgi_session.stages import edge_limit
+from asgi_session.stores.memory import MemoryStore
+from asgi_session.stores.redis import RedisStore
+from tests.services.redis import RedisServer
 from tests.support.asgi import exchange, http_scope
 from tests.support.site import SITE, bearer, sessions, visiting
 from tests.support.stores import WatchedStore
@@ -93,6 +97,59 @@ async def test_the_budget_shows_in_no_header_until_it_is_used_up() -> None:
             response = await browser.get("/who", headers=garbage)
             assert "failed" not in (response.get("ratelimit") or "")
             assert '"all"' in (response.get("ratelimit") or "")
+
+
+def policies(response: Any) -> list[str]:
+    """The quotas that a response announces."""
+    return [line.split(";")[0].strip('"') for line in (response.get("ratelimit-policy") or "").split(", ")]
+
+
+@pytest.mark.parametrize("store", [MemoryStore, pytest.param("redis", marks=pytest.mark.redis)])
+async def test_a_rule_refuses_without_a_word_about_the_budget(request: pytest.FixtureRequest, namespace: str, store: Any) -> None:
+    """A client that has failed is told of the budget when that is what refuses it, and of nothing else before."""
+
+    def new_store() -> Any:
+        return (
+            store() if store is MemoryStore else RedisStore(RedisClient(request.getfixturevalue("redis_url")), namespace=namespace)
+        )
+
+    rules = [RateLimit("4/day", name="all"), RateLimit("90/day", name="more")]
+    app = sessions(store=new_store(), rate_limits=rules, failed_credentials=FailureBudget("3/day"))
+    garbage = [("cookie", "__Host-session=garbage")]
+    async with visiting(app) as browser:
+        for _ in range(2):
+            assert (await browser.get("/who", headers=garbage)).status == 200
+        for _ in range(2):
+            assert (await browser.get("/who")).status == 200
+        refused = await browser.get("/who", headers=garbage)
+        assert (refused.status, refused.json()["violated-policies"], policies(refused)) == (429, ["all"], ["all", "more"])
+    app = sessions(store=new_store(), rate_limits=rules[1:], failed_credentials=FailureBudget("3/day"))
+    async with visiting(app) as browser:
+        for _ in range(3):
+            await browser.get("/who", headers=garbage)
+        refused = await browser.get("/who", headers=garbage)
+        assert (refused.status, refused.json()["violated-policies"]) == (429, ["failed-credentials"])
+        assert "failed-credentials" in policies(refused)
+
+
+async def test_a_busy_client_costs_few_trips(redis_server: RedisServer, redis_url: str, namespace: str) -> None:
+    """Permits are leased: hardly any request of a client far from its limits asks Redis, and none of a client beyond them."""
+    rules = [
+        RateLimit("9000/day", name="all"),
+        RateLimit("9000/hour", name="reads", paths=["/ignore"]),
+        RateLimit("2/day", paths=["/read"]),
+    ]
+    app = sessions(store=RedisStore(RedisClient(redis_url), namespace=namespace), rate_limits=rules)
+    async with visiting(app) as browser:
+        await browser.get("/ignore")
+        with redis_server.traffic() as traffic:
+            remaining = [(await browser.get("/ignore")).get("ratelimit") for _ in range(300)]
+        assert traffic.commands["evalsha"] <= 30
+        assert [text.split(";")[1] for text in remaining if text] == [f"r={8998 - number}" for number in range(300)]
+        assert [(await browser.get("/read")).status for _ in range(3)] == [200, 200, 429]
+        with redis_server.traffic() as traffic:
+            assert [(await browser.get("/read")).status for _ in range(20)] == [429] * 20
+        assert not traffic.commands
 
 
 async def test_without_a_budget_nothing_is_charged() -> None:

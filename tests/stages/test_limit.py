@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from asgi_session import RateLimit
+from asgi_session.redis import RedisClient
+from asgi_session.stores.redis import RedisStore
+from tests.services.redis import RedisServer
 from tests.support.site import SITE, Browser, sessions, visiting
 
 
@@ -67,3 +70,39 @@ async def test_both_kinds_of_rules_are_announced(key: str) -> None:
         await browser.get("/login?alice")
         response = await browser.get("/read")
     assert (response.get("ratelimit-policy") or "").split(", ") == ['"address";q=10;w=86400', '"identity";q=5;w=86400']
+
+
+async def test_leases_of_a_user_and_a_session(redis_server: RedisServer, redis_url: str, namespace: str) -> None:
+    """Two identity rules: together or not at all, told one by one, hardly a trip while busy and none beyond the limit."""
+    rules = [
+        RateLimit("900/day", key="user", name="user"),
+        RateLimit("60/day", key="session", name="session", paths=["/ignore"]),
+    ]
+    async with visiting(sessions(store=RedisStore(RedisClient(redis_url), namespace=namespace), rate_limits=rules)) as browser:
+        await browser.get("/login?alice")
+        await browser.get("/read")
+        with redis_server.traffic() as traffic:
+            for _ in range(400):
+                assert (await browser.get("/read")).status == 200
+        assert traffic.commands["evalsha"] <= 80
+        answers = [await browser.get("/ignore") for _ in range(61)]
+        assert [answer.status for answer in answers] == [200] * 60 + [429]
+        assert answers[-1].json()["violated-policies"] == ["session"]
+        with redis_server.traffic() as traffic:
+            assert [(await browser.get("/ignore")).status for _ in range(20)] == [429] * 20
+        assert not traffic.commands
+        left = (await browser.get("/read")).get("ratelimit")
+        assert (left or "").startswith('"user";r=438;')
+
+
+async def test_a_cost_of_the_requests_own(redis_url: str, namespace: str) -> None:
+    """Each cost is counted in full, from the same quota."""
+
+    def cost(subject: Any) -> int:
+        return int(dict(subject.scope["headers"]).get(b"x-cost", b"1"))
+
+    rules = [RateLimit("10/day", key="user", cost=cost)]
+    async with visiting(sessions(store=RedisStore(RedisClient(redis_url), namespace=namespace), rate_limits=rules)) as browser:
+        await browser.get("/login?alice")
+        statuses = [(await browser.get("/read", headers=[("x-cost", units)])).status for units in ("4", "4", "4", "1", "2", "1")]
+    assert statuses == [200, 200, 429, 200, 429, 200]

@@ -31,7 +31,7 @@ class Child:
         """For signals."""
         return self._process.pid
 
-    def tell(self, method: str, **arguments: Any) -> None:
+    def tell(self, method: str, /, **arguments: Any) -> None:
         """Call a method of the role; its result has to be taken by `answer` before the next call."""
         assert self._process.stdin is not None
         try:
@@ -51,7 +51,7 @@ class Child:
             raise ChildFailed(f"In the worker {self._role}:\n{reply['raised']}")
         return reply["returned"]
 
-    def call(self, method: str, **arguments: Any) -> Any:
+    def call(self, method: str, /, **arguments: Any) -> Any:
         """`tell` and `answer`."""
         self.tell(method, **arguments)
         return self.answer()

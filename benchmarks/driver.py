@@ -117,6 +117,39 @@ class Driver:
             raise RuntimeError("The login set no cookie.")
         return (b"cookie", b"; ".join(pairs))
 
+    async def log_in_at_once(self, visitors: int, in_flight: int, path: str) -> tuple[list[float], list[str]]:
+        """Let so many log in, `in_flight` at a time: how long each of them took (ms), and what went wrong with the others."""
+        latencies: list[float] = []
+        failures: list[str] = []
+
+        async def lane(turns: int) -> None:
+            for _ in range(turns):
+                began = time.perf_counter()
+                try:
+                    await self._log_in(path)
+                except Exception as error:  # noqa: BLE001  # whatever a contender does under pressure is a result
+                    failures.append(f"{type(error).__name__}: {error}"[:200])
+                else:
+                    latencies.append(1000 * (time.perf_counter() - began))
+
+        await asyncio.gather(*(lane(visitors // in_flight) for _ in range(in_flight)))
+        return latencies, failures
+
+    async def garbage(self, requests: int) -> float:
+        """Objects that a request leaves to the cycle collector, on average; each visitor reads in turn."""
+        failures: list[str] = []
+        await self._lanes(requests, 1, failures)
+        gc.collect()
+        gc.disable()
+        try:
+            await self._lanes(requests, 1, failures)
+            found = gc.collect()
+        finally:
+            gc.enable()
+        if failures:
+            raise RuntimeError(failures[0])
+        return found / requests
+
     async def request(self, headers: list[Header], method: str = "GET", path: str = "/read") -> Exchange:
         """One request."""
         exchange = Exchange()

@@ -17,16 +17,18 @@ class ContenderFailed(RuntimeError):
 class Hosts(contextlib.ExitStack):
     """Workers with all contenders open; leaving it closes them."""
 
-    def __init__(self, lab: Lab, contenders: Sequence[Contender], visitors: int) -> None:
+    def __init__(self, lab: Lab, contenders: Sequence[Contender], visitors: int, *, more_data: int = 0) -> None:
         super().__init__()
         self._lab = lab
+        self._more_data = more_data
         self._contenders = contenders
         self._visitors = visitors
         self._children: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
         super().__enter__()
-        site = as_arguments(self._lab.site(tokens=self._visitors))
+        tokens = self._visitors if any(contender.tokens for contender in self._contenders) else 0
+        site = as_arguments(self._lab.site(tokens=tokens, more_data=self._more_data))
         for contender in self._contenders:
             self._lab.step(f"opening {contender.name}")
             if contender.module not in self._children:
@@ -51,6 +53,16 @@ class Hosts(contextlib.ExitStack):
         if done.failures:
             raise ContenderFailed(f"{contender.name} answered wrongly: {'; '.join(done.failures)}")
         return done
+
+    def log_in_at_once(self, contender: Contender, visitors: int, in_flight: int) -> tuple[list[float], list[str]]:
+        """Milliseconds of each login that succeeded, and what went wrong with the others."""
+        child = self._of(contender)
+        done = child.call("log_in_at_once", name=contender.name, visitors=visitors, in_flight=in_flight)
+        return done["latencies"], done["failures"]
+
+    def garbage(self, contender: Contender, requests: int) -> float:
+        """Objects that one request leaves to the cycle collector."""
+        return float(self._of(contender).call("garbage", name=contender.name, requests=requests))
 
     def versions(self) -> dict[str, str]:
         """Of the contenders' packages, each in its environment."""

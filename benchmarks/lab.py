@@ -4,8 +4,8 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from benchmarks.children import Child
 from benchmarks.contenders.site import Site
@@ -49,13 +49,14 @@ class Lab(contextlib.ExitStack):
         """Say what is being done."""
         self._progress.step(text)
 
-    def site(self, tokens: int = 0) -> Site:
+    def site(self, *, tokens: int = 0, more_data: int = 0) -> Site:
         """What an application is given; with so many tokens of a new issuer."""
+        plain = Site(self.redis.url, self._folder, more_data=more_data)
         if not tokens:
-            return Site(self.redis.url, self._folder)
+            return plain
         issuer = Issuer()
         signed = [issuer.token(number) for number in range(tokens)]
-        return Site(self.redis.url, self._folder, ISSUER, AUDIENCE, issuer.jwks, signed)
+        return replace(plain, issuer=ISSUER, audience=AUDIENCE, jwks=issuer.jwks, tokens=signed)
 
     @contextmanager
     def child(self, role: str, environment: str = "bench") -> Iterator[Child]:
@@ -72,6 +73,11 @@ class Lab(contextlib.ExitStack):
     def traffic(self) -> "AbstractContextManager[Traffic]":
         """See `RedisServer.traffic`."""
         return self.redis.traffic()
+
+    def redis_memory(self) -> int:
+        """Bytes that Redis uses by its own count, without the buffers of its clients."""
+        memory = cast("dict[str, int]", self.redis.cli.info("memory"))
+        return memory["used_memory"] - memory["mem_clients_normal"]
 
     def flush(self) -> None:
         """Forget everything in Redis."""

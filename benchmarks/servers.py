@@ -86,6 +86,7 @@ class Server:
             lines = [self._log_in() for _ in range(visitors)]
         else:
             lines = ["X-Nobody: 1"]
+        self._client.cookies.clear()
         for line in lines:
             name, _, value = line.partition(": ")
             answer = self._client.get("/read", headers={name: value})
@@ -94,8 +95,8 @@ class Server:
         return lines
 
     def _log_in(self) -> str:
-        answer = self._client.post(self.contender.login)
         self._client.cookies.clear()
+        answer = self._client.post(self.contender.login)
         cookies = [line.partition(";")[0] for line in answer.headers.get_list("set-cookie")]
         if answer.status_code != 200 or not cookies:
             raise RuntimeError(f"The login of {self.contender.name} answered {answer.status_code}: {answer.content[:200]!r}")

@@ -13,5 +13,5 @@ CONTENDER, SITE = "BENCHMARKS_CONTENDER", "BENCHMARKS_SITE"
 
 def app() -> ASGIApp:
     """The application; a factory."""
-    logging.disable(logging.WARNING)  # of ours and others, about what is right for a benchmark only
+    logging.disable(logging.WARNING)  # about what is right for a benchmark only
     return application_of(CONTENDERS[os.environ[CONTENDER]], Site(**json.loads(os.environ[SITE])))

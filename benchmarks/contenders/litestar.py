@@ -6,7 +6,7 @@ from litestar import Litestar, Request, get, post
 from litestar.middleware.session.server_side import ServerSideSessionConfig
 from litestar.stores.redis import RedisStore
 
-from benchmarks.contenders.site import DATA, NAME, ASGIApp, Site
+from benchmarks.contenders.site import NAME, ASGIApp, Site
 
 
 def redis(site: Site) -> ASGIApp:
@@ -19,7 +19,7 @@ def redis(site: Site) -> ASGIApp:
 
     @post("/login", status_code=200, media_type="text/plain")
     async def login(request: Request[Any, Any, Any]) -> str:
-        request.set_session(dict(DATA))
+        request.set_session(site.data)
         return NAME
 
     config = ServerSideSessionConfig(renew_on_access=True)

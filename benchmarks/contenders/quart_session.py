@@ -3,7 +3,7 @@
 from quart import Quart, session
 from quart_session import Session
 
-from benchmarks.contenders.site import DATA, NAME, ASGIApp, Site
+from benchmarks.contenders.site import NAME, ASGIApp, Site
 
 
 def redis(site: Site) -> ASGIApp:
@@ -19,7 +19,7 @@ def redis(site: Site) -> ASGIApp:
 
     @app.post("/login")
     async def login() -> str:
-        session.update(DATA)
+        session.update(site.data)
         return NAME
 
     return app

@@ -4,10 +4,10 @@ from redis.asyncio import Redis
 from redsession import ServerSessionMiddleware
 from redsession.backend import RedisBackend
 
-from benchmarks.contenders.site import DAY, SECRET, ASGIApp, Site, application, fill_session, of_session
+from benchmarks.contenders.site import DAY, SECRET, ASGIApp, Site, application, filling_session, of_session
 
 
 def redis(site: Site) -> ASGIApp:
     """Sessions of two weeks."""
     backend = RedisBackend(Redis.from_url(site.redis_url))
-    return ServerSessionMiddleware(application(of_session, fill_session), backend, SECRET, max_age=14 * DAY)
+    return ServerSessionMiddleware(application(of_session, filling_session(site)), backend, SECRET, max_age=14 * DAY)

@@ -39,6 +39,14 @@ class Site:
     jwks: Mapping[str, Any] = field(default_factory=dict)
     tokens: Sequence[str] = ()
     """The tokens that will be presented; for the floor, which prepares everything but the signature's verification."""
+    more_data: int = 0
+    """Bytes that each session holds beside `DATA`."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What each session holds."""
+        more = ["x" * 46] * (self.more_data // 50)  # as JSON, with quotes, comma and blank: 50 bytes each
+        return {**DATA, "more": more} if more else dict(DATA)
 
 
 async def answer(send: Send, body: bytes = ANSWER, status: int = 200) -> None:
@@ -72,9 +80,13 @@ def of_session(scope: Scope) -> str:
     return name
 
 
-def fill_session(scope: Scope) -> None:
+def filling_session(site: Site) -> Callable[[Scope], None]:
     """A login, where the session is a plain dictionary in the scope."""
-    scope["session"].update(DATA)
+
+    def login(scope: Scope) -> None:
+        scope["session"].update(site.data)
+
+    return login
 
 
 def of_nobody(scope: Scope) -> str:

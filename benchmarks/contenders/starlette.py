@@ -2,12 +2,12 @@
 
 from starlette.middleware.sessions import SessionMiddleware
 
-from benchmarks.contenders.site import SECRET, ASGIApp, Site, application, fill_session, of_session
+from benchmarks.contenders.site import SECRET, ASGIApp, Site, application, filling_session, of_session
 
 
 def cookie(site: Site) -> ASGIApp:
     """As it comes."""
-    return SessionMiddleware(application(of_session, fill_session), SECRET)
+    return SessionMiddleware(application(of_session, filling_session(site)), SECRET)
 
 
 def fastapi(site: Site) -> ASGIApp:
@@ -23,7 +23,7 @@ def fastapi(site: Site) -> ASGIApp:
 
     @app.post("/login")
     async def login(request: Request) -> PlainTextResponse:
-        fill_session(request.scope)
+        request.session.update(site.data)
         return PlainTextResponse(request.session["name"])
 
     app.add_middleware(SessionMiddleware, secret_key=SECRET)

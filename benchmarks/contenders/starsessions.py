@@ -5,20 +5,21 @@ from starlette.requests import HTTPConnection
 from starsessions import SessionMiddleware, load_session
 from starsessions.stores.redis import RedisStore
 
-from benchmarks.contenders.site import DAY, ASGIApp, Scope, Site, application, fill_session, of_session
+from benchmarks.contenders.site import DAY, ASGIApp, Scope, Site, application, filling_session, of_session
 
 
 def redis(site: Site) -> ASGIApp:
     """A session of two weeks that slides, as the others have it."""
     store = RedisStore(connection=Redis.from_url(site.redis_url))
-    return SessionMiddleware(application(_read, _login), store, lifetime=14 * DAY, rolling=True)
+    fill = filling_session(site)
+
+    async def login(scope: Scope) -> None:
+        await load_session(HTTPConnection(scope))
+        fill(scope)
+
+    return SessionMiddleware(application(_read, login), store, lifetime=14 * DAY, rolling=True)
 
 
 async def _read(scope: Scope) -> str:
     await load_session(HTTPConnection(scope))
     return of_session(scope)
-
-
-async def _login(scope: Scope) -> None:
-    await load_session(HTTPConnection(scope))
-    fill_session(scope)

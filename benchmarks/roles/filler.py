@@ -54,8 +54,8 @@ class Filler:
             latencies.append(1000 * (time.perf_counter() - began))
         return latencies
 
-    async def timed(self, method: str, *arguments: str) -> float:
+    async def timed(self, method: str, argument: str) -> float:
         """Milliseconds that a call of the manager takes."""
         began = time.perf_counter()
-        await getattr(self._manager, method)(*arguments)
+        await getattr(self._manager, method)(argument)
         return 1000 * (time.perf_counter() - began)

@@ -4,7 +4,21 @@ from importlib import import_module
 
 from benchmarks.benchmark import Benchmark
 
-_MODULES = ["in_process", "over_the_wire", "revocation", "limit_exactness", "limit_trips", "sustained"]
+_MODULES = [
+    "in_process",
+    "over_the_wire",
+    "revocation",
+    "creation",
+    "limit_exactness",
+    "limit_trips",
+    "sustained",
+    "memory",
+    "scale_data",
+    "scale_users",
+    "scale_keys",
+    "hostile_headers",
+    "garbage",
+]
 
 
 def all_benchmarks() -> dict[str, Benchmark]:

@@ -1,0 +1,111 @@
+"""What a new session costs: one at a time, and a thousand at once."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.hosts import ContenderFailed, Hosts
+from benchmarks.lab import Lab
+from benchmarks.registry import CONTENDERS, Contender
+from benchmarks.statistics import percentile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CONTENDERS = [
+    "asgi_session memory", "asgi_session L1 hit", "asgi_session login, a user each", "asgi_session login, one user",
+    "starsessions", "redsession", "Litestar sessions", "quart-session", "crudauth",
+]  # fmt: skip
+_NAMES = {"asgi_session L1 hit": "asgi_session anonymous"}
+"""Here, what the L1 does later doesn't matter."""
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    """Two rows for each contender."""
+    contenders = [CONTENDERS[name] for name in _CONTENDERS]
+    alone, at_once, turns = lab.scaled((500, 1000, 7), (50, 200, 1))
+    with Hosts(lab, contenders, visitors=8) as hosts:
+        for count, in_flight in ((alone, 1), (at_once, at_once)):
+            latencies: dict[str, list[list[float]]] = {contender.name: [] for contender in contenders}
+            failures: dict[str, list[str]] = {contender.name: [] for contender in contenders}
+            trips: dict[str, float] = {}
+            for turn in range(turns):
+                for contender in contenders:
+                    lab.step(f"{in_flight} at once, round {turn + 1} of {turns}: {contender.name}")
+                    with lab.traffic() as traffic:
+                        done, failed = hosts.log_in_at_once(contender, count, in_flight)
+                    trips[contender.name] = (traffic.reads - traffic.commands.get("ping", 0)) / count
+                    latencies[contender.name].append(done)
+                    failures[contender.name] += failed
+            for contender in contenders:
+                yield _row(contender, in_flight, latencies[contender.name], failures[contender.name], trips[contender.name])
+
+
+def _row(contender: Contender, in_flight: int, rounds: Sequence[list[float]], failures: Sequence[str], trips: float) -> Row:
+    if failures and contender.is_ours:
+        raise ContenderFailed(f"{contender.name} failed to create sessions: {failures[0]}")
+    succeeded = [latency for latencies in rounds for latency in latencies]
+    asked = len(succeeded) + len(failures)
+    (error, _), *_ = Counter(failures).most_common(1) or [("", 0)]
+    # Of the rounds the one in the middle: in a round of a thousand, one pause of the machine moves them all.
+    p95 = sorted(percentile(latencies, 95) for latencies in rounds if latencies)
+    return {
+        "contender": _NAMES.get(contender.name, contender.name),
+        "in_flight": in_flight,
+        "succeeded": 100 * len(succeeded) / asked,
+        "p50": percentile(succeeded, 50),
+        "p95": p95[len(p95) // 2],
+        "trips": max(0.0, trips),
+        "error": error,
+    }
+
+
+def budgets(rows: Sequence[Row]) -> list[Verdict]:
+    """What design promises of a creation."""
+    ours = [row for row in rows if row["contender"] == "asgi_session anonymous"]
+    alone, at_once = sorted(ours, key=lambda row: int(row["in_flight"]))
+    login = next(row for row in rows if row["contender"] == "asgi_session login, a user each" and row["in_flight"] == 1)
+    everything = min(row["succeeded"] for row in rows if row["contender"].startswith("asgi_session"))
+    said = f"{at_once['in_flight']:,} sessions created at once"
+    return [
+        Verdict("session creation: trips; a login's with index", "1", f"{alone['trips']:.2f}; {login['trips']:.2f}",
+                max(alone["trips"], login["trips"]) < 1.05),
+        Verdict("… one at a time, p95", "≤ 10 ms", f"{alone['p95']:.1f} ms", alone["p95"] <= 10),
+        Verdict(f"{said}: succeed", "100 %", f"{everything:.0f} %", everything == 100),
+        Verdict(f"{said}: p95", "≤ 50 ms", f"{at_once['p95']:.0f} ms", at_once["p95"] <= 50),
+    ]  # fmt: skip
+
+
+def plot(rows: Sequence[Row]) -> "Figure":
+    """The p95 of a rush."""
+    from benchmarks.report.plots import bars_by_group
+
+    most = max(row["in_flight"] for row in rows)
+    shown = [
+        {**row, "contender": f"{row['contender']} ({row['succeeded']:.0f} % succeed)"} for row in rows if row["in_flight"] == most
+    ]
+    title, label = f"{most:,} sessions created at once: p95 of those that succeed", "ms"
+    return bars_by_group({"": shown}, title=title, label=label, keys=("p95", "p95", "p95"))
+
+
+BENCHMARK = Benchmark(
+    name="creation",
+    title="Creation: new sessions, one by one and all at once",
+    explanation="""\
+Visitors without a cookie log in, and get a session with some 300 bytes; one after the other, and then all at the same moment in one
+process. `login` binds the session to a user, by a new id and an entry in the user's index, in one step. A contender that refuses
+some of a rush (redis-py's pool has 100 connections, and fails when they are taken) is measured by those that succeeded.""",
+    columns=[
+        Column("contender", "contender"),
+        Column("in_flight", "at once", ",d"),
+        Column("succeeded", "succeed, %", ".0f"),
+        Column("p50", "p50 ms", ".2f"),
+        Column("p95", "p95 ms", ".2f"),
+        Column("trips", "trips", ".2f"),
+        Column("error", "what went wrong"),
+    ],
+    measure=measure,
+    plots={"creation.svg": plot},
+    budgets=budgets,
+)

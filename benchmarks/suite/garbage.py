@@ -1,0 +1,39 @@
+"""What a request leaves to the cycle collector, whose pauses are the slowest requests of many servers."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.hosts import Hosts
+from benchmarks.lab import Lab
+from benchmarks.registry import of_group
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    """A row for each contender."""
+    everybody = of_group("floor", "session", "limit", "token", "framework")
+    contenders = lab.scaled(everybody, [contender for contender in everybody if contender.is_ours])
+    requests = lab.scaled(512, 64)
+    with Hosts(lab, contenders, visitors=lab.scaled(64, 32)) as hosts:
+        for contender in contenders:
+            lab.step(contender.name)
+            yield {"contender": contender.name, "objects": hosts.garbage(contender, requests)}
+
+
+def budgets(rows: Sequence[Row]) -> list[Verdict]:
+    """None at all."""
+    ours = [row for row in rows if row["contender"].startswith("asgi_session ") and "FastAPI" not in row["contender"]]
+    worst = max(ours, key=lambda row: float(row["objects"]))
+    said = f"{worst['objects']:.2f} ({worst['contender'].removeprefix('asgi_session ')})"
+    return [Verdict("objects in reference cycles that a request leaves, the most", "0", said, worst["objects"] < 0.05)]
+
+
+BENCHMARK = Benchmark(
+    name="garbage",
+    title="Garbage: reference cycles for each request",
+    explanation="""\
+The cycle collector is switched off, each visitor reads in turn, and then it is asked how many objects it found that nothing but
+itself could free. What a framework leaves is its own: see the bare ones.""",
+    columns=[Column("contender", "contender"), Column("objects", "objects in cycles for one request", ".2f")],
+    measure=measure,
+    budgets=budgets,
+)

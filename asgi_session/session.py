@@ -247,9 +247,10 @@ class Session(dict[str, Any]):
         super().clear()
 
     def pop(self, key: str, *args: Any) -> Any:  # noqa: D102
-        self.accessed = True
         if super().__contains__(key):
             self.mark_modified()
+        elif self._transaction is not None:  # one made by hand stays untouched, as Starlette's tests want it
+            self.accessed = True
         return super().pop(key, *args)
 
     def popitem(self) -> tuple[str, Any]:  # noqa: D102

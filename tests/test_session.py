@@ -26,7 +26,6 @@ WRITES: dict[str, Callable[[Session], Any]] = {
     "mark_modified": lambda session: session.mark_modified(),
 }
 NO_WRITES: dict[str, Callable[[Session], Any]] = {
-    "pop": lambda session: session.pop("x", None),
     "setdefault": lambda session: session.setdefault("a", 2),
     "get": lambda session: session.get("a"),
     "in": lambda session: "a" in session,
@@ -53,6 +52,13 @@ def test_what_only_reads_is_no_change(read: str) -> None:
     NO_WRITES[read](session)
     assert not session.modified
     assert session.accessed
+
+
+def test_taking_out_what_is_not_there_is_no_change() -> None:
+    """Nor a read, for Starlette, of a session that no middleware manages (tests/stages/test_commit.py has the others)."""
+    session = Session(DATA)
+    assert session.pop("x", None) is None
+    assert (session.accessed, session.modified) == (False, False)
 
 
 def test_a_new_one_is_untouched() -> None:

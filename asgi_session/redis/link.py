@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -24,12 +25,8 @@ class Link:
     def __init__(self, address: RedisAddress, limits: Limits, breaker: CircuitBreaker) -> None:
         self.loop = asyncio.get_running_loop()
         self._on_cluster = address.kind == "cluster"
-        self._route = _route(address, limits, breaker)
-
-    def __del__(self) -> None:
-        # Nobody can close a client whose loops have come and gone. One whose loop still runs was forgotten: the driver warns.
-        if self.loop.is_closed():
-            self.abandon()
+        self._route = route = _route(address, limits, breaker)
+        weakref.finalize(self, _abandon_after_its_loop, self.loop, route).atexit = False
 
     def submit(self, words: tuple[Operand, ...], key: Operand | None, script: Script | None = None) -> "asyncio.Future[Any]":
         """Puts a command on its way; its reply or error will be in the future.
@@ -81,6 +78,15 @@ class Link:
                 self.loop.call_soon_threadsafe(self._route.abandon)
         else:
             self._route.abandon()
+
+
+def _abandon_after_its_loop(loop: asyncio.AbstractEventLoop, route: Route) -> None:
+    """Nobody can close a client whose loops have come and gone. One whose loop still runs was forgotten: the driver warns.
+
+    No ``__del__``: the garbage collector might call those of the connections first.
+    """
+    if loop.is_closed():
+        route.abandon()
 
 
 def _route(address: RedisAddress, limits: Limits, breaker: CircuitBreaker) -> Route:

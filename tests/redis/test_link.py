@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import warnings
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,27 @@ async def test_abandoning_from_another_thread_leaves_it_to_the_loop() -> None:
             if not server.open_connections:
                 break
         assert server.open_connections == 0
+
+
+def test_a_forgotten_one_whose_loop_has_ended_goes_in_silence() -> None:
+    """Nobody could close it any more. Also where the garbage collector comes to its connections before it comes to the link."""
+    kept: list[Any] = []
+
+    async def use() -> None:
+        async with FakeServer() as server:
+            link = Link(parse_url(server.url), LIMITS, CircuitBreaker())
+            await link.submit(("PING",), None)
+            await asyncio.sleep(0.01)
+            (lane,) = await link._route.primaries()
+            (connection,) = lane.connections.pool._available_connections
+            owner: dict[str, Any] = {"link": link}
+            owner["self"] = owner
+            kept.append([connection, owner])  # younger than both
+
+    asyncio.run(use())
+    gc.collect()  # everything is reached by way of `kept` now: the connection first
+    kept.clear()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(warning.message) for warning in said] == []

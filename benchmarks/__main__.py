@@ -40,7 +40,7 @@ def run(benchmark: Benchmark, console: Console, *, quick: bool, million: bool) -
     """Run one benchmark, from its services' start to their end."""
     load, began = machine.load(), time.monotonic()
     with console.status(benchmark.name) as status, Lab(StatusLine(benchmark, status), quick=quick, million=million) as lab:
-        described = machine.description(lab.redis.cli.info("server")["redis_version"])  # type: ignore[index]
+        described = machine.description(lab.redis.cli.info("server")["redis_version"])
         rows = list(benchmark.measure(lab))
     return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows)
 

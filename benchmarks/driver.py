@@ -86,7 +86,8 @@ class Driver:
 
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
         self._lifespan = asyncio.ensure_future(self.app(scope, receive, send))
-        await asyncio.wait([self._lifespan, started], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [self._lifespan, started]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not started.done():
             await self._lifespan  # raises what kept it from starting
             raise RuntimeError("The application ended at its start.")

@@ -75,7 +75,7 @@ def _link_up(bench: Bench) -> float:
     bench.reader.tell("until_refused", credential=credential, pause=0)
     time.sleep(random.uniform(0.001, 0.004))
     asked, _ = bench.revoker.call("revoke", credential=credential)
-    return _refused(bench) - asked
+    return _refused(bench) - float(asked)
 
 
 def _reconnecting(bench: Bench) -> float:
@@ -83,7 +83,7 @@ def _reconnecting(bench: Bench) -> float:
     bench.reader.tell("until_refused", credential=credential, pause=0.0005)
     bench.proxy.call("reset")
     asked, _ = bench.revoker.call("revoke", credential=credential)
-    return _refused(bench) - asked
+    return _refused(bench) - float(asked)
 
 
 def _cut(bench: Bench) -> float:
@@ -94,7 +94,7 @@ def _cut(bench: Bench) -> float:
     asked, _ = bench.revoker.call("revoke", credential=credential)
     believed = _believed(bench)
     bench.proxy.call("mend")
-    return max(0.0, believed - asked)
+    return max(0.0, believed - float(asked))
 
 
 def _paused_by(pause: Callable[[Lab], object], resume: Callable[[Lab], object]) -> Callable[[Bench], float]:

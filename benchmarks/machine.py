@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ def description(redis_version: str) -> dict[str, Any]:
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "redis_server": redis_version,
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {package: version(package) for package in PACKAGES if _is_installed(package)},
     }
+
+
+def _is_installed(package: str) -> bool:
+    """Whether this environment has it: not all benchmarks need all packages."""
+    return any(distributions(name=package))
 
 
 def load() -> float:

@@ -38,13 +38,18 @@ _OF_ONE_PROCESS = {"asgi_session memory"}
 """Sessions that a second worker would not know."""
 
 
+def served() -> list[str]:
+    """All contenders that are served."""
+    return [name for names in _SERVED.values() for name in names]
+
+
 def measure(lab: Lab) -> Iterator[Row]:
     """A row for each contender, with one worker and then with two."""
     for workers in (1, 2):
-        served = [name for names in _SERVED.values() for name in lab.scaled(names, [name for name in names if name in _QUICK])]
+        names = [name for name in served() if not lab.quick or name in _QUICK]
         if workers > 1:
-            served = [name for name in lab.scaled(served, served[1:2]) if name not in _OF_ONE_PROCESS]
-        yield from _measure(lab, [CONTENDERS[name] for name in served], workers)
+            names = [name for name in lab.scaled(names, names[1:2]) if name not in _OF_ONE_PROCESS]
+        yield from _measure(lab, [CONTENDERS[name] for name in names], workers)
 
 
 def _measure(lab: Lab, contenders: Sequence[Contender], workers: int) -> Iterator[Row]:

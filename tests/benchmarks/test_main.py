@@ -1,0 +1,50 @@
+"""The command."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import machine
+from benchmarks.suite import all_benchmarks
+
+
+def test_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the known ones in the answer."""
+    with pytest.raises(SystemExit):
+        command.main(["nonsense"])
+    assert "unknown: nonsense" in capsys.readouterr().err
+
+
+def test_every_benchmark_explains_itself() -> None:
+    """Its name is its module's, its columns have headings, and its explanation is one."""
+    for name, benchmark in all_benchmarks().items():
+        assert benchmark.name == name
+        assert len(benchmark.explanation) > 100
+        assert all(column.heading for column in benchmark.columns)
+
+
+def test_machine_is_described() -> None:
+    """With the versions of what is measured."""
+    described = machine.description("7.0.15")
+    assert described["redis_server"] == "7.0.15"
+    assert described["cores"] >= 1
+    assert described["cpu"]
+    assert machine.load() >= 0
+
+
+@pytest.mark.redis
+def test_quick_run_measures_and_writes_beside_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quick run's numbers mean nothing, so they never replace those of a real one."""
+    monkeypatch.setattr(command, "QUICK", tmp_path / "quick")
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(command, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    assert command.main(["--quick", "scale_keys", "limit_exactness"]) == 0
+    assert {path.name for path in (tmp_path / "quick" / "results").iterdir()} == {"scale_keys.json", "limit_exactness.json"}
+    assert "Scale: sessions in Redis" in (tmp_path / "quick" / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "docs").exists()
+    assert "a second" in capsys.readouterr().out

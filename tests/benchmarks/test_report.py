@@ -1,0 +1,116 @@
+"""Results, tables, pictures and the page."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+
+from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.lab import Lab
+from benchmarks.report.page import write_page
+from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, cumulative, dots_by_group, lines
+from benchmarks.report.tables import table, verdict_table
+from benchmarks.results import Result, read, write
+
+ROWS: list[Row] = [
+    {"contender": "asgi_session", "cpu": 1234.5678, "low": 1200.0, "high": 1300.0, "note": "", "count": None},
+    {"contender": "bare ASGI", "cpu": 2.0, "low": 1.5, "high": 2.5, "note": "", "count": 3},
+]
+COLUMNS = [
+    Column("contender", "who"),
+    Column("cpu", "CPU µs", ",.1f"),
+    Column("note", "note"),
+    Column("count", "count", "d"),
+    Column("absent", "?"),
+]
+MACHINE = {
+    "date": "2026-01-02T03:04:05+00:00", "commit": "abc", "cpu": "a fine one", "cores": 2, "kernel": "6", "python": "CPython 3.11",
+    "redis_server": "7.0", "versions": {"starlette": "1.10.0"},
+}  # fmt: skip
+
+
+def plot(rows: Sequence[Row]) -> Figure:
+    """Any picture."""
+    return bars_by_group({"all": rows, "none": []}, title="title", label="µs", keys=("cpu", "low", "high"))
+
+
+def measure(lab: Lab) -> Iterator[Row]:
+    """Nothing is measured."""
+    return iter(())
+
+
+BENCHMARK = Benchmark(
+    name="example",
+    title="An example",
+    explanation="What it does.",
+    columns=COLUMNS,
+    measure=measure,
+    plots={"example.svg": plot},
+    budgets=lambda rows: [Verdict("speed", "≤ 1", f"{rows[0]['cpu']:.0f}", met=False), Verdict("beauty", "some", "much", met=True)],
+)
+RESULT = Result("example", MACHINE, 12.3, (0.5, 1.5), [{**ROWS[0], "versions": {"redsession": "1.4.0"}}, ROWS[1]])
+
+
+def test_table_formats_numbers_and_leaves_out_empty_columns() -> None:
+    """A column that nothing fills says nothing; an absent number is an empty cell."""
+    drawn = table(COLUMNS, ROWS, "github").splitlines()
+    assert [cell.strip() for cell in drawn[0].split("|")] == ["", "who", "CPU µs", "count", ""]
+    assert [cell.strip() for cell in drawn[2].split("|")] == ["", "asgi_session", "1,234.6", "", ""]
+
+
+def test_verdicts_say_what_was_missed() -> None:
+    """In bold."""
+    drawn = verdict_table(BENCHMARK.budgets(ROWS), "github")
+    assert "**missed**" in drawn
+    assert "met" in drawn
+
+
+def test_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """And a benchmark that never ran has none."""
+    write(RESULT, tmp_path)
+    again = read("example", tmp_path)
+    assert again is not None
+    assert again.rows == RESULT.rows
+    assert read("another", tmp_path) is None
+
+
+def test_page_has_what_was_measured(tmp_path: Path) -> None:
+    """Explanation, picture, table, budgets, and where it was measured; benchmarks without a result are left out."""
+    write(RESULT, tmp_path / "results")
+    never_run = Benchmark("another", "Another one", "", [], measure)
+    write_page({"example": BENCHMARK, "another": never_run}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    for piece in ("What it does.", "![An example](images/example.svg)", "1,234.6", "**missed**", "a fine one", "redsession 1.4.0"):
+        assert piece in page
+    assert "Another one" not in page
+
+
+def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
+    """So that a new run changes only what changed."""
+    write(RESULT, tmp_path / "results")
+    pictures = []
+    for _ in range(2):
+        write_page({"example": BENCHMARK}, tmp_path / "results", tmp_path)
+        pictures.append((tmp_path / "images" / "example.svg").read_bytes())
+    assert pictures[0] == pictures[1]
+    assert ElementTree.fromstring(pictures[0]).tag.endswith("svg")  # our own file
+
+
+def test_every_kind_of_picture_can_be_drawn() -> None:
+    """Each with its labels."""
+    dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
+    steps, axis = cumulative({"one": [1.0, 2.0, 3.0]}, title="title", label="ms")
+    curves, _ = lines({"one": [(1, 2), (10, 20)]}, title="title", x="n", y="ms")
+    for figure in (dots, steps, curves, plot(ROWS)):
+        figure.draw_without_rendering()
+    assert axis.get_xlabel() == "ms"
+
+
+@pytest.mark.parametrize(
+    ("name", "colour"), [("asgi_session L1 hit", OURS), ("starsessions", THEIRS), ("bare ASGI", FLOOR), ("raw RS256 verify", FLOOR)]
+)
+def test_colours_tell_ours_from_theirs(name: str, colour: str) -> None:
+    """And both from the floor."""
+    assert colour_of(name) == colour

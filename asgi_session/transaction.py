@@ -6,6 +6,7 @@
 A transaction belongs to one request. Its store steps are shielded: a client that goes away cancels the request, never a step
 half-way (design rule 11). Two tasks of one request may call it at once; a lock keeps their steps apart.
 """
+# Longer than 300 lines: every step reads and moves the same few private values; apart, nobody could see that they agree.
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping

@@ -1,8 +1,6 @@
 """Starlette's own tests, as its source distribution has them; kept outside the checkout."""
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -34,14 +32,8 @@ def starlettes_tests() -> Path:
 
 
 def _download(folder: Path) -> None:
-    wanted = f"starlette=={starlette.__version__}"
-    if importlib.util.find_spec("pip") is not None:
-        pip = [sys.executable, "-m", "pip"]
-    elif uv := shutil.which("uv"):  # an environment that uv made has no pip
-        pip = [uv, "tool", "run", "pip"]
-    else:
-        raise RuntimeError(_FAILED)
-    command = [*pip, "download", "--quiet", "--no-deps", "--no-binary", "starlette", "--dest", str(folder), wanted]
+    options = ["--quiet", "--no-deps", "--no-binary", "starlette", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, f"starlette=={starlette.__version__}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{_FAILED}\n{done.stderr.strip()[-500:]}")

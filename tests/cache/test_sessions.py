@@ -243,7 +243,7 @@ def test_news_of_everybody_end_a_whole_bucket(shelf: Shelf) -> None:
 
 @pytest.mark.security("AV-11")
 def test_news_of_many_are_looked_up_in_their_bucket(shelf: Shelf) -> None:
-    """News of everybody come as those of 1,024 buckets: to walk over all entries for each of them would hold the loop for a second."""
+    """Those of everybody come as those of 1,024 buckets: a walk over all entries for each of them would hold the loop for long."""
 
     class NotToBeWalked(OrderedDict[str, Any]):
         def items(self) -> Any:

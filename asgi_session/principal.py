@@ -1,10 +1,11 @@
 """Who makes the request: ``scope["user"]`` and ``scope["auth"]``, in Starlette's terms."""
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
-from .tokens.base import VerifiedToken
+if TYPE_CHECKING:
+    from .tokens.base import VerifiedToken
 
 
 class _Shared:
@@ -60,7 +61,7 @@ NO_CREDENTIALS = _Credentials()
 LOGGED_IN = _Credentials("authenticated")
 
 
-def of_token(token: VerifiedToken) -> tuple[Principal, AuthCredentials]:
+def of_token(token: "VerifiedToken") -> tuple[Principal, AuthCredentials]:
     """The principal of a verified token; its scopes and roles go to ``auth`` (``VerifiedToken.permissions``)."""
     principal = Principal(token.subject, issuer=token.issuer, display_name=token.display_name)
     return principal, _Credentials("authenticated", *(name for name in token.permissions if name != "authenticated"))

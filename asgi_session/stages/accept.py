@@ -3,7 +3,7 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
+from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
@@ -46,4 +46,4 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     request.session = Transaction.begin(engine, request.client)
     request.transaction = request.session.transaction
     request.transaction.closed = NO_SESSION
-    request.scope["user"], request.scope["auth"] = of_token(verified)
+    request.scope["user"], request.scope["auth"] = verified.seen_as

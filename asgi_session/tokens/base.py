@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from starlette.authentication import AuthCredentials
+
 from ..exceptions import Problem
+from ..principal import Principal, of_token
 
 _NO_ROLES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -49,9 +52,12 @@ class VerifiedToken:
     The three kinds can't pass for one another: ``%`` and ``:`` inside the name of a role or client are written ``%25`` and
     ``%3A``, and a scope that begins with ``role:`` is left out (OA-26).
     """
+    seen_as: tuple[Principal, AuthCredentials] = field(init=False, repr=False, compare=False)
+    """What requests that bring it get as ``scope["user"]`` and ``scope["auth"]``: made once, as nobody can change them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permissions", _permissions(self.scopes, self.realm_roles, self.client_roles))
+        object.__setattr__(self, "seen_as", of_token(self))
 
 
 def _permissions(scopes: Sequence[str], realm_roles: Sequence[str], client_roles: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_session import Session, SessionConflict, SessionGone, SessionValueError, StoreUnavailable
+from asgi_session import Session, SessionConflict, SessionError, SessionGone, SessionValueError, StoreUnavailable
 from asgi_session.ids import new_session_id, store_key
 from asgi_session.settings import SessionSettings
 from asgi_session.snapshot import Snapshot
@@ -290,6 +290,63 @@ async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: 
     await session.login("alice")
     session["a"] = 2
     assert await commit(session) is Outcome.SAVED
+
+
+async def test_asking_the_store_now(work: Work) -> None:
+    """require_fresh: silence while the session lives, SessionGone once it has ended, StoreUnavailable where nobody can tell."""
+    with pytest.raises(SessionGone):
+        await work.begin().require_fresh()
+    session = await work.stored(a=1)
+    await session.require_fresh()
+    work.store.failures["load"] = StoreUnavailable("down")
+    with pytest.raises(StoreUnavailable):
+        await session.require_fresh()
+    work.store.failures.clear()
+    other = await work.again(session)
+    await other.logout()
+    with pytest.raises(SessionGone):
+        await session.require_fresh()
+    session["a"] = 2
+    assert await commit(session) is Outcome.REFUSED
+
+
+async def test_waiting_for_the_end(work: Work) -> None:
+    """wait_ended: returns when another request ends the session, and at once where there is none."""
+    await work.begin().wait_ended()
+    session = await work.stored(a=1)
+    waiting = asyncio.ensure_future(session.wait_ended())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await (await work.again(session)).logout()
+    async with asyncio.timeout(5):
+        await waiting
+    assert len(work.engine.watches) == 0
+
+
+async def test_ending_the_others(work: Work) -> None:
+    """It needs a user; the session that asks stays."""
+    with pytest.raises(SessionError, match="logged in"):
+        await (await work.stored(a=1)).revoke_others()
+    here, there = work.begin(), work.begin()
+    await here.login("alice")
+    await there.login("alice")
+    await here.revoke_others()
+    with pytest.raises(SessionGone):
+        await there.require_fresh()
+    await here.require_fresh()
+
+
+async def test_a_renewal_may_be_in_conflict_too(work: Work) -> None:
+    """`if_unchanged` holds for a new id as well: nothing moves."""
+    session = await work.stored(a=1)
+    other = await work.again(session)
+    other["b"] = 1
+    await other.save()
+    session["a"] = 2
+    session.regenerate_id()
+    with pytest.raises(SessionConflict):
+        await session.save(if_unchanged=True)
+    assert dict(await work.again(session)) == {"a": 1, "b": 1}
 
 
 JSON = st.recursive(

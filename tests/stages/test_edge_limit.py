@@ -73,7 +73,7 @@ async def test_bad_credentials_use_up_a_budget(bad: str) -> None:
     """After some of them the next is refused unseen, good or bad; requests without any, and other clients, go on."""
     verifier = CountingVerifier()
     wrong = KEY.sign(valid_claims(aud="other"))
-    headers = {"cookie": [("cookie", "__Host-session=garbage")], "session id": bearer(FORGED), "token": bearer(wrong)}[bad]
+    headers = {"cookie": [("cookie", f"__Host-session={FORGED}")], "session id": bearer(FORGED), "token": bearer(wrong)}[bad]
     async with visiting(sessions(bearer=verifier, failed_credentials=FailureBudget("3/day"))) as browser:
         for _ in range(3):
             assert (await browser.get("/who", headers=headers)).status in (200, 401)
@@ -92,7 +92,7 @@ async def test_the_budget_shows_in_no_header_until_it_is_used_up() -> None:
     """Rules are announced; how many bad tries are left is nobody's business."""
     app = sessions(rate_limits=[RateLimit("100/day", name="all")], failed_credentials=FailureBudget("3/day"))
     async with visiting(app) as browser:
-        garbage = [("cookie", "__Host-session=garbage")]
+        garbage = [("cookie", f"__Host-session={FORGED}")]
         for _ in range(3):
             response = await browser.get("/who", headers=garbage)
             assert "failed" not in (response.get("ratelimit") or "")
@@ -115,7 +115,7 @@ async def test_a_rule_refuses_without_a_word_about_the_budget(request: pytest.Fi
 
     rules = [RateLimit("4/day", name="all"), RateLimit("90/day", name="more")]
     app = sessions(store=new_store(), rate_limits=rules, failed_credentials=FailureBudget("3/day"))
-    garbage = [("cookie", "__Host-session=garbage")]
+    garbage = [("cookie", f"__Host-session={FORGED}")]
     async with visiting(app) as browser:
         for _ in range(2):
             assert (await browser.get("/who", headers=garbage)).status == 200
@@ -156,7 +156,7 @@ async def test_without_a_budget_nothing_is_charged() -> None:
     """`failed_credentials=None`."""
     async with visiting(sessions(failed_credentials=None)) as browser:
         for _ in range(50):
-            assert (await browser.get("/who", headers=[("cookie", "__Host-session=garbage")])).status == 200
+            assert (await browser.get("/who", headers=[("cookie", f"__Host-session={FORGED}")])).status == 200
 
 
 async def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ async def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(edge_limit, "REMEMBERED_FAILURES", 3)
     app = sessions(failed_credentials=FailureBudget("1/day"))
     async with visiting(app):
-        garbage = [("cookie", "__Host-session=garbage")]
+        garbage = [("cookie", f"__Host-session={FORGED}")]
 
         async def status_for(number: int) -> int:
             return (await exchange(app, http_scope(path="/who", headers=garbage, client=(f"192.0.2.{number}", 1)))).status

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     results, docs = (QUICK / "results", QUICK / "docs") if chosen.quick else (RESULTS, DOCS)
     for name in [] if chosen.render else chosen.names or known:
         benchmark = known[name]
+        print(f"\n{benchmark.title} ...", flush=True)
         result = run(benchmark, console, quick=chosen.quick, million=chosen.million)
         write(result, results)
         show(benchmark, result)
@@ -70,10 +71,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def show(benchmark: Benchmark, result: Result) -> None:
     """Print the table."""
-    print(f"\n{benchmark.title}  ({result.seconds:.0f} s)\n")
     print(table([column for column in benchmark.columns if column.key != "omits"], result.rows, "simple"))
     if verdicts := benchmark.budgets(result.rows):
         print("\n" + verdict_table(verdicts, "simple"))
+    print(f"\n{result.seconds:.0f} s", flush=True)
 
 
 def _relative(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Self
 
 from benchmarks.children import Child
@@ -29,12 +30,19 @@ class Hosts(contextlib.ExitStack):
         super().__enter__()
         tokens = self._visitors if any(contender.tokens for contender in self._contenders) else 0
         site = as_arguments(self._lab.site(tokens=tokens, more_data=self._more_data))
+        waiting: dict[str, list[Contender]] = {}
         for contender in self._contenders:
-            self._lab.step(f"opening {contender.name}")
-            if contender.module not in self._children:
-                child = self._lab.child("benchmarks.hosting:Host", contender.environment)
-                self._children[contender.module] = self.enter_context(child)
-            self._of(contender).call("open", name=contender.name, site=site, visitors=self._visitors)
+            waiting.setdefault(contender.module, []).append(contender)
+        for module, contenders in waiting.items():
+            child = self._lab.child("benchmarks.hosting:Host", contenders[0].environment)
+            self._children[module] = self.enter_context(child)
+        for turn in zip_longest(*waiting.values()):  # one of each worker, so that they start side by side
+            opening = [contender for contender in turn if contender is not None]
+            self._lab.step(f"opening {', '.join(contender.name for contender in opening)}")
+            for contender in opening:
+                self._of(contender).tell("open", name=contender.name, site=site, visitors=self._visitors)
+            for contender in opening:
+                self._of(contender).answer()
         return self
 
     def __exit__(self, *error: object) -> bool:

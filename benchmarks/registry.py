@@ -95,10 +95,15 @@ _LIMITS = [
         omits="one count for all clients; no quota headers",
     ),
     Contender(
-        "slowapi memory", "slowapi:memory", "limit", "bare FastAPI", packages=["slowapi"], omits="counts in this process only",
+        "slowapi memory", "slowapi:memory", "limit", "bare FastAPI", packages=["slowapi"],
+        omits="counts in this process only; no quota headers",
     ),
     Contender(
         "slowapi Redis", "slowapi:redis", "limit", "bare FastAPI", packages=["slowapi"],
+        omits="blocks the event loop while it waits for Redis; no quota headers",
+    ),
+    Contender(
+        "slowapi Redis, headers", "slowapi:redis", "limit", "bare FastAPI", packages=["slowapi"], options={"headers": True},
         omits="blocks the event loop while it waits for Redis",
     ),
 ]  # fmt: skip

@@ -14,14 +14,13 @@ def memory(site: Site) -> ASGIApp:
     return _limited("memory://")
 
 
-def redis(site: Site) -> ASGIApp:
-    """Counted in Redis, by a client that blocks the event loop: it has no other."""
-    return _limited(site.redis_url)
+def redis(site: Site, headers: bool = False) -> ASGIApp:
+    """Counted in Redis, by a client that blocks the event loop: it has no other. Headers that tell the quota are off by default."""
+    return _limited(site.redis_url, headers)
 
 
-def _limited(storage: str) -> ASGIApp:
-    """With the headers that tell the client its quota, as ours does; they are off by default."""
-    limiter = Limiter(key_func=get_remote_address, storage_uri=storage, headers_enabled=True)
+def _limited(storage: str, headers: bool = False) -> ASGIApp:
+    limiter = Limiter(key_func=get_remote_address, storage_uri=storage, headers_enabled=headers)
     app = FastAPI()
     app.state.limiter = limiter
     app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)

@@ -14,8 +14,12 @@ _INTRODUCTION = """\
 <!-- Written by `python -m benchmarks`; what you change here is lost with the next run. -->
 
 `python3 noxfile.py bench` runs all of this and writes this page, its pictures and `benchmarks/results/*.json`; `-- NAME` runs one
-benchmark, `-- --quick` only sees that they work, `-- --million` takes the large data sets. Contenders take turns in many short
-rounds of one run, and the middle of the rounds counts: compare within a table, not between machines.
+benchmark, `-- --quick` only sees that they work, `-- --million` takes the large data sets too.
+
+How to read it: contenders take turns in many short rounds of one run, and the middle of the rounds counts, so compare within a
+table, not between machines. Under each table stands where and when it was measured, and how busy the machine was. Each peer is
+set up as its documentation says (`benchmarks/contenders/`); no two of them do the same, so the first table also says what each one
+leaves out.
 """
 
 

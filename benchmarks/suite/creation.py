@@ -23,7 +23,7 @@ _NAMES = {"asgi_session L1 hit": "asgi_session anonymous"}
 
 def measure(lab: Lab) -> Iterator[Row]:
     """Two rows for each contender."""
-    contenders = [CONTENDERS[name] for name in _CONTENDERS]
+    contenders = [CONTENDERS[name] for name in lab.scaled(_CONTENDERS, _CONTENDERS[:5])]
     alone, at_once, turns = lab.scaled((500, 1000, 7), (50, 200, 1))
     with Hosts(lab, contenders, visitors=8) as hosts:
         for count, in_flight in ((alone, 1), (at_once, at_once)):

@@ -56,7 +56,7 @@ def _traffic(lab: Lab, hosts: Hosts, contender: Contender, requests: int) -> "Tr
 def _interleaved(lab: Lab, hosts: Hosts, contenders: Sequence[Contender], sizes: dict[str, int]) -> dict[str, list[Round]]:
     """Short rounds, everybody's turn again and again: what disturbs the machine for a second disturbs all alike."""
     rounds: dict[str, list[Round]] = defaultdict(list)
-    turns = lab.scaled(60, 3)
+    turns = lab.scaled(60, 2)
     for turn in range(turns):
         lab.step(f"round {turn + 1} of {turns}")
         for contender in contenders:

@@ -12,7 +12,7 @@ _PROCESSES = (1, 2, 4)
 
 def measure(lab: Lab) -> Iterator[Row]:
     """A row for each number of processes: a rush inside one window, then several windows on end."""
-    limit, window, windows = lab.scaled((2000, 5, 4), (200, 2, 2))
+    limit, window, windows = lab.scaled((2000, 5, 4), (200, 1, 2))
     for processes in lab.scaled(_PROCESSES, _PROCESSES[1:2]):
         for case, seconds in (("rush", 0.6 * window), ("on end", float(windows * window))):
             lab.step(f"{processes} process(es), {case}")

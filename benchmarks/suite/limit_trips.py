@@ -53,7 +53,7 @@ def _measure(lab: Lab, processes: int, rate: int, room: float) -> Row:
 def budgets(rows: Sequence[Row]) -> list[Verdict]:
     """Few trips for a busy key."""
     worst = max((row for row in rows if row["rate"] >= _BUSY), key=lambda row: row["trips"])
-    said = f"{worst['trips']:.3f} ({worst['processes']} process(es), {worst['rate']}/s, limit at {worst['room']:g} ×)"
+    said = f"{worst['trips']:.3f} ({worst['processes']} × process, {worst['rate']:,}/s, limit at {worst['room']:g} ×)"
     return [Verdict(f"trips for one request of a busy key ({_BUSY}/s and more), the most", "≤ 0.1", said, worst["trips"] <= 0.1)]
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asgi_session import CSRFPolicy, FailureBudget, RateLimit, SessionValueError, StoreUnavailable
+from asgi_session.stages.base import Rejection
 from tests.support.asgi import exchange, http_scope, respond
 from tests.support.site import COOKIE, SECRET, SITE, Browser, bearer, pages, sessions, visiting
 from tests.support.stores import WatchedStore
@@ -166,8 +167,6 @@ async def test_refusals_are_short_whatever_was_sent() -> None:
 @pytest.mark.security("LG-05")
 def test_what_a_problem_says_is_valid_json() -> None:
     """However it came about."""
-    from asgi_session.stages.base import Rejection
-
     body = Rejection(400, "Bad\r\nRequest", "code", 'quote " and \\ and \u2028')._problem()
     assert json.loads(body)["title"] == "Bad\r\nRequest"
     assert b"\n" not in body

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_session import KeysUnavailable, RateLimit, SessionClosed
+from asgi_session import JWTVerifier, KeysUnavailable, RateLimit, SessionClosed
 from tests.support.asgi import exchange, http_scope
 from tests.support.site import SITE, Browser, bearer, sessions, visiting
 from tests.support.stores import WatchedStore
@@ -124,8 +124,6 @@ async def test_two_issuers_with_the_same_subject_are_two_users() -> None:
     """A quota per user is per issuer and subject."""
     other = SigningKey("ES256", number=1)
     verifiers = [verifier_of(KEY)]
-    from asgi_session import JWTVerifier
-
     second = "https://other.example.org/realms/demo"
     keys = {"keys": [other.public()]}
     verifiers.append(JWTVerifier(second, audience="api", jwks=keys, clock=StoppedClock()))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from asgi_session.context import Request, RequestContext
 from asgi_session.stages.resolve import MAX_AUTHORIZATION
 from tests.support.asgi import exchange, http_scope
 from tests.support.site import Browser, bearer, sessions, visiting
@@ -96,8 +97,6 @@ def test_many_lines_are_joined_in_linear_time() -> None:
         def __add__(self, other: Any) -> "Line":
             Line.copied += len(self)
             return Line(bytes(self) + other)
-
-    from asgi_session.context import Request, RequestContext
 
     app = sessions()
     scope = http_scope() | {"headers": [(b"cookie", Line(b"a" * 50))] * 20_000}

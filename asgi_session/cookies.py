@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from .exceptions import Problem
-from .lifetimes import LONGEST, Lifetimes
+from .lifetimes import LONGEST
 from .record import Record
 
 MAX_COOKIE_HEADER = 16 * 1024
@@ -145,9 +145,9 @@ class CookiePolicy:
         """
         return record.slid_from is not None and self._halves(record, record.slid_from, record.last_seen_at, default_idle)
 
-    def is_near_renewal(self, record: Record, lifetimes: Lifetimes) -> bool:
-        """Whether the next slide of a session that was read a while ago may renew the cookie too."""
-        return self._halves(record, record.last_seen_at, record.read_at + 2 * lifetimes.touch_after, lifetimes.idle)
+    def would_be_due(self, record: Record, at: float, default_idle: float) -> bool:
+        """Whether the client's copy were to be renewed if the store slid the session ``at`` that time (its clock, seconds)."""
+        return self._halves(record, record.last_seen_at, at, default_idle)
 
     def _halves(self, record: Record, before: float, after: float, default_idle: float) -> bool:
         """Whether half of the Max-Age, counted from the creation, ended between two times.

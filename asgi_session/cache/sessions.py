@@ -35,6 +35,7 @@ class Entry:
         "generation",
         "key",
         "lease",
+        "loaded",
         "principal",
         "quick_until",
         "size",
@@ -43,9 +44,11 @@ class Entry:
         "touch_at",
     )
 
-    def __init__(self, key: StoreKey, snapshot: Snapshot | None, lease: Lease, expires: float) -> None:
+    def __init__(self, key: StoreKey, lease: Lease, loaded: float, expires: float) -> None:
         self.key = key
-        self.snapshot = snapshot
+        self.snapshot: Snapshot | None = None
+        self.loaded = loaded
+        """Monotonic time at which the store was asked."""
         self.lease = lease
         self.generation = lease.generation
         self.expires = expires
@@ -156,7 +159,7 @@ class SessionCache:
 
     def _entry(self, fill: Fill, age: float, record: Record | None, context: Context, touch_after: float) -> Entry:
         now = fill.started  # the store looked later than this, so nothing of what it said ends earlier than we think
-        entry = Entry(fill.key, None, fill.lease, now + age)
+        entry = Entry(fill.key, fill.lease, now, now + age)
         if record is not None:
             entry.snapshot = snapshot = Snapshot(replace(record, slid_from=None) if record.slid_from is not None else record)
             entry.context = context

@@ -96,7 +96,8 @@ class Quick:
         if self._always_full is not None and self._always_full.match(request.scope["path"]):
             return "route"
         if now >= entry.touch_at:
-            if self._touches is None or self._engine.cookies.is_near_renewal(record, self._engine.lifetimes):
+            slid_at = record.read_at + (now - entry.loaded)
+            if self._touches is None or self._engine.cookies.would_be_due(record, slid_at, self._engine.lifetimes.idle):
                 return "touch"
             entry.touch_at = now + self._engine.lifetimes.touch_after
             entry.quick_until = min(entry.full_until, entry.touch_at)

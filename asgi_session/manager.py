@@ -172,10 +172,15 @@ class SessionManager:
         """The user's sessions, newest first: live ones, and those revoked within the last day."""
         return [_stored(record) for record in await self._user_sessions().list_for_user(user_id)]
 
-    async def revoke_user(self, user_id: str, *, keep: str | None = None) -> None:
-        """End all sessions of the user that exist now, but ``keep``. One step, however many there are."""
+    async def revoke_user(self, user_id: str, *, keep: str | None = None) -> bool:
+        """End all sessions of the user that exist now, but ``keep``. One step, however many there are.
+
+        False, and nothing has changed, where ``keep`` is not a live session of this user.
+        """
         kept = self._key(keep) if keep is not None else None
-        await self._engine.finish(self._user_sessions().revoke_user(user_id, keep=kept))
+        if keep is not None and kept is None:
+            return False
+        return await self._engine.finish(self._user_sessions().revoke_user(user_id, keep=kept))
 
     async def revoke_all(self) -> None:
         """End every session that exists now."""

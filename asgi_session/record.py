@@ -36,7 +36,7 @@ class Record:
     revoked_at: float | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
     """What is known about where the session was made: ``address``, ``user_agent``, ``provider_session``."""
-    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     """The handler's values, each encoded on its own (``codec.py``), so that a commit changes single keys."""
     slid_from: float | None = None
     """Where the load that returned this record slid its idle timeout: the ``last_seen_at`` before."""
@@ -54,7 +54,7 @@ class Draft:
     user_id: str | None
     idle_timeout: float
     absolute_timeout: float
-    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
 
 
@@ -62,7 +62,7 @@ class Draft:
 class Changes:
     """What one request changed: single keys, so that concurrent requests that change different ones all survive."""
 
-    set: Mapping[str, bytes] = field(default_factory=lambda: EMPTY)
+    set: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     remove: frozenset[str] = frozenset()
     clear: bool = False
     """Drop every key first, also those that another request added meanwhile."""

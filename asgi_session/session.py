@@ -106,6 +106,7 @@ class Session(dict[str, Any]):
 
         Raises:
             SessionError: nobody is logged in, or the store can't find a user's sessions.
+            SessionGone: this session was ended itself meanwhile; the others are left alone.
             StoreUnavailable: they may still be alive.
         """
         await self.transaction.revoke_others()

@@ -138,7 +138,9 @@ class Transaction:
             raise SessionError("revoke_others() needs a user who is logged in. Call login() first.")
         if not isinstance(store, UserSessions):
             raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
-        await self._engine.finish(store.revoke_user(record.user_id, keep=record.key))
+        if not await self._engine.finish(store.revoke_user(record.user_id, keep=record.key)):
+            self._refuse()
+            raise SessionGone("This session has ended, so it can't end others.")
 
     async def require_fresh(self) -> None:
         """See :meth:`Session.require_fresh`."""

@@ -68,8 +68,9 @@ def wire(
     proxies = TrustedProxies(trusted_proxies)
     limiter = _limiter(settings.store)
     partitions = Partitions(settings.derived_key("rate-limit"))
-    edge = EdgeLimit(limiter, partitions, rate_limits, failed_credentials)
     sessions = _cache(settings, cache, validation)
+    is_known = sessions.knows if sessions is not None else _knows_nobody
+    edge = EdgeLimit(limiter, partitions, rate_limits, failed_credentials, is_known)
     touches = TouchQueue(settings.store) if isinstance(settings.store, Touches) else None
     loader = SessionLoader(settings.store, sessions, settings.lifetimes.touch_after)
     stages: tuple[Stage, ...] = (
@@ -112,6 +113,10 @@ def _cache(settings: SessionSettings, policy: CachePolicy, validation: Validatio
     if not policy.enabled or not isinstance(store, Coherent):
         return None
     return SessionCache(store.link, policy, SYSTEM_CLOCK.monotonic, store.namespace, validation.full_every)
+
+
+def _knows_nobody(_credential: str) -> bool:
+    return False
 
 
 def _limiter(store: SessionStore) -> RateLimiter:

@@ -240,7 +240,9 @@ async def test_a_users_sessions_can_be_listed_and_ended(manager: SessionManager)
     await manager.revoke_user("ann", keep=made[1].handle)
     await manager.revoke_user("ann", keep=made[1].credential)
     assert [await manager.get(session.handle) is not None for session in made] == [False, True, False]
-    await manager.revoke_user("ann", keep="garbage keeps nothing")
+    assert await manager.revoke_user("ann", keep="garbage") is False
+    assert await manager.get(made[1].handle) is not None
+    assert await manager.revoke_user("ann") is True
     assert await manager.get(made[1].handle) is None
     assert await manager.get(other.handle) is not None
     later = await manager.create("ann")

@@ -336,6 +336,17 @@ async def test_ending_the_others(work: Work) -> None:
     await here.require_fresh()
 
 
+async def test_an_ended_session_ends_no_others(work: Work) -> None:
+    """Whoever was thrown out a moment ago can't throw the others out in return."""
+    here, there = work.begin(), work.begin()
+    await here.login("alice")
+    await there.login("alice")
+    await here.revoke_others()
+    with pytest.raises(SessionGone):
+        await there.revoke_others()
+    await here.require_fresh()
+
+
 async def test_a_renewal_may_be_in_conflict_too(work: Work) -> None:
     """`if_unchanged` holds for a new id as well: nothing moves."""
     session = await work.stored(a=1)

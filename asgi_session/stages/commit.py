@@ -53,6 +53,8 @@ class Commit:
                 if request.transaction.is_dirty(request.session):
                     return self._save_and_start(message)
                 return self._start(message)
+            if kind == "websocket.close":  # refused by the application itself
+                self._started = True
         elif self._refused:
             return _nothing()
         elif kind == "http.response.body":

@@ -23,8 +23,15 @@ class EdgeLimit:
     """Rules keyed by the connection, and the budget."""
 
     def __init__(
-        self, limiter: RateLimiter, partitions: Partitions, rules: Sequence[RateLimit], budget: FailureBudget | None
+        self,
+        limiter: RateLimiter,
+        partitions: Partitions,
+        rules: Sequence[RateLimit],
+        budget: FailureBudget | None,
+        is_known: Callable[[str], bool],
     ) -> None:
+        """``is_known`` tells credentials that were validated a moment ago: their owners don't pay for their neighbours' tries."""
+        self._is_known = is_known
         self._limiter = limiter
         self._partitions = partitions
         self._rules = tuple(rule for rule in rules if rule.stage == "edge")
@@ -45,7 +52,7 @@ class EdgeLimit:
         hidden = 0
         if self._failed and self._budget is not None and request.presented is not None:
             partition = self._partitions.of_address(request.client_ip)
-            if partition in self._failed:
+            if partition in self._failed and not self._is_known(request.presented):
                 permits = Permits((*permits, self._budget.test(partition)))
                 hidden = len(self._budget.policy.quotas)
         if not permits:

@@ -12,7 +12,7 @@ from ..cache.sessions import Entry, SessionCache
 from ..cache.touches import TouchQueue
 from ..context import NOTHING_PRESENTED, Request, Verdict
 from ..engine import SessionEngine
-from ..ids import store_key
+from ..ids import looks_like_credential, store_key
 from ..ratelimit.paths import PathPatterns
 from ..record import Record
 from ..tokens.issuers import Issuers
@@ -110,7 +110,9 @@ class Quick:
             accept.token(request, self._engine, token, _VALID_BEFORE)
 
     async def _unsigned(self, request: Request) -> Rejection | None:
-        await self._edge.charge(request)
+        if looks_like_credential(request.presented or ""):
+            # another application's cookie of our name is nobody's attempt: whoever shares its address must not pay for it
+            await self._edge.charge(request)
         if request.cookie is None:
             return UNKNOWN_SESSION
         accept.anonymous(request, self._engine, _UNSIGNED)

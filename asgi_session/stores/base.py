@@ -93,8 +93,12 @@ class UserSessions(Protocol):
         """End the session by an operator's or provider's hand: it is dead at once, and listed as revoked for a day."""
         ...
 
-    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
-        """End all sessions of a user that were issued until now, but ``keep``. O(1): an epoch, no search."""
+    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> bool:
+        """End all sessions of a user that were issued until now, but ``keep``. O(1): an epoch, no search.
+
+        False, and nothing has changed, where ``keep`` is not a live session of this user: a session that was revoked a moment
+        ago must not revoke the others.
+        """
         ...
 
     async def revoke_all(self) -> None:

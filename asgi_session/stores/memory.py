@@ -158,15 +158,18 @@ class MemoryStore:
         self.link.tell(Invalidation("ended", key.bucket, key.digest))
         return True
 
-    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
+    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> bool:
         """See :meth:`UserSessions.revoke_user`."""
         kept = self._live(keep) if keep is not None else None
+        if keep is not None and (kept is None or kept.user_id != user_id):
+            return False
         if user_id in self._of_user:  # else there is nothing to revoke, and nothing that would ever take the epoch away
             self._user_epochs[user_id] = self._next_issue()
         if kept is not None:
             self._keep(replace(kept, issued=self._next_issue()))
         bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
         self.link.tell(Invalidation("user", bucket, tag, kept.key.digest if kept is not None else ""))
+        return True
 
     async def revoke_all(self) -> None:
         """See :meth:`UserSessions.revoke_all`."""

@@ -88,6 +88,24 @@ async def test_bad_credentials_use_up_a_budget(bad: str) -> None:
         assert (await exchange(browser.app, elsewhere)).status == 200
 
 
+async def test_who_is_known_does_not_pay_for_the_neighbours() -> None:
+    """Behind one address, a session that was validated a moment ago goes on while the address's budget is used up."""
+    async with visiting(sessions(failed_credentials=FailureBudget("3/day"))) as browser:
+        await browser.get("/login?alice")
+        await browser.get("/who")
+        for _ in range(3):
+            await exchange(browser.app, http_scope(path="/who", headers=bearer(FORGED)))
+        assert (await exchange(browser.app, http_scope(path="/who", headers=bearer(FORGED)))).status == 429
+        assert (await browser.get("/who")).status == 200
+
+
+async def test_another_applications_cookie_is_no_attempt() -> None:
+    """A cookie of our name that can't be a credential of ours is ignored, however often it comes."""
+    async with visiting(sessions(failed_credentials=FailureBudget("3/day"))) as browser:
+        for _ in range(10):
+            assert (await browser.get("/who", cookie="__Host-session=eyJhIjogMX0=.aSB3YXM.elsewhere")).status == 200
+
+
 async def test_the_budget_shows_in_no_header_until_it_is_used_up() -> None:
     """Rules are announced; how many bad tries are left is nobody's business."""
     app = sessions(rate_limits=[RateLimit("100/day", name="all")], failed_credentials=FailureBudget("3/day"))

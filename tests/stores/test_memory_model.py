@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Conflict, Draft
-from asgi_session.stores.memory import MemoryStore
+from asgi_session.stores.memory import MOVED_FOR, MemoryStore
 from asgi_session.testing import ManualClock
 from asgi_session.testing.base import fresh_key, key_beside
 from tests.support.examples import examples
@@ -60,6 +60,7 @@ class MemoryStoreMachine(RuleBasedStateMachine):
         self.clock = ManualClock(1_000_000.0)
         self.store = MemoryStore(clock=self.clock)
         self.model: dict[StoreKey, Expected] = {}
+        self.moves: dict[StoreKey, tuple[StoreKey, float]] = {}
 
     @property
     def now(self) -> float:
@@ -69,6 +70,12 @@ class MemoryStoreMachine(RuleBasedStateMachine):
         """What the model has of a session, if it is live."""
         expected = self.model.get(key)
         return expected if expected is not None and expected.is_live(self.now) else None
+
+    def where(self, key: StoreKey) -> StoreKey:
+        """Where a session went whose id was regenerated within the last minute."""
+        while key in self.moves and self.now < self.moves[key][1] + MOVED_FOR:
+            key = self.moves[key][0]
+        return key
 
     @rule(target=keys, user=USERS, idle=SECONDS, absolute=SECONDS, data=st.dictionaries(NAMES, VALUES))
     def create(self, user: str | None, idle: int, absolute: int, data: dict[str, bytes]) -> StoreKey:
@@ -81,7 +88,7 @@ class MemoryStoreMachine(RuleBasedStateMachine):
     def login(self, user: str | None, old: StoreKey) -> StoreKey:
         key = fresh_key(self.store, user)
         at_once(self.store.create(key, Draft(user, 30, 60), replaces=old))
-        self.model.pop(old, None)
+        self.model.pop(self.where(old), None)
         self.model[key] = Expected(user, 30, self.now, self.now + 60)
         return key
 
@@ -123,6 +130,7 @@ class MemoryStoreMachine(RuleBasedStateMachine):
         outcome = at_once(self.store.regenerate(key, new, changes, user_id=expected.user if expected else None))
         if self.check_outcome(outcome, expected, changes):
             self.model[new] = self.model.pop(key)
+            self.moves[key] = (new, self.now)
         return new
 
     def check_outcome(self, outcome: object, expected: Expected | None, changes: Changes) -> bool:
@@ -143,19 +151,24 @@ class MemoryStoreMachine(RuleBasedStateMachine):
 
     @rule(key=keys)
     def destroy(self, key: StoreKey) -> None:
-        assert at_once(self.store.destroy(key)) is (self.live(key) is not None)
+        key, named = self.where(key), key
+        assert at_once(self.store.destroy(named)) is (self.live(key) is not None)
         self.model.pop(key, None)
 
     @rule(key=keys)
     def revoke(self, key: StoreKey) -> None:
-        expected = self.live(key)
+        expected = self.live(self.where(key))
         assert at_once(self.store.revoke(key)) is (expected is not None)
         if expected is not None:
             expected.revoked = True
 
     @rule(user=st.sampled_from(["ann", "ben"]), keep=st.none() | keys)
     def revoke_user(self, user: str, keep: StoreKey | None) -> None:
-        at_once(self.store.revoke_user(user, keep=keep))
+        kept = self.live(keep) if keep is not None else None
+        done = keep is None or (kept is not None and kept.user == user)
+        assert at_once(self.store.revoke_user(user, keep=keep)) is done
+        if not done:
+            return
         for key, expected in self.model.items():
             if expected.user == user and key != keep:
                 expected.revoked = True

@@ -166,15 +166,17 @@ class RedisStore:
         self._tell_ended(key)
         return bool(was_live)
 
-    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> None:
+    async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> bool:
         """See :meth:`UserSessions.revoke_user`."""
         bucket = user_bucket(user_id, self.namespace)
         names = [self._keys.bucket(bucket)]
         if keep is not None and keep.bucket == bucket:
             names.append(self._keys.session(keep))
         tag, kept = user_tag(user_id, self.namespace), keep.digest if keep is not None else ""
-        await self.client.run(self._scripts.revoke_user, names, [tag, kept])
-        self.link.tell(Invalidation("user", bucket, tag, kept))
+        done = bool(await self.client.run(self._scripts.revoke_user, names, [tag, kept]))
+        if done:
+            self.link.tell(Invalidation("user", bucket, tag, kept))
+        return done
 
     async def revoke_all(self) -> None:
         """See :meth:`UserSessions.revoke_all`. One step per bucket: a crash in between has ended the sessions of some buckets."""

@@ -1,10 +1,14 @@
 -- KEYS: the user's bucket [, a session of it that stays]. ARGV: user tag, digest of the one that stays ('' none)
+-- Returns 0, and changes nothing, where a session was to stay that is not live: a revoked session revokes no others.
 local us = now_us()
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return 0 -- no session was ever issued here, or all are over
-end
 local kept = KEYS[2] and live(KEYS[2], KEYS[1], us)
 local stays = kept and kept.t == ARGV[1]
+if ARGV[2] ~= '' and not stays then
+  return 0
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 1 -- no session was ever issued here, or all are over
+end
 publish(KEYS[1], 'user', ARGV[1], stays and ARGV[2] or '')
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], text(issue(KEYS[1], us, 0)))
 if stays then

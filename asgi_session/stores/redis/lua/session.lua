@@ -41,7 +41,10 @@ local function publish(bucket, kind, subject, detail)
   local name = string.match(string.sub(bucket, 1, -3), '{(.*)}$')
   local news = kind .. ' ' .. name .. ' ' .. subject .. ' ' .. detail
   if SHARDED then
-    redis.pcall('SPUBLISH', string.sub(bucket, 1, -2) .. 'n', news)
+    local said = redis.pcall('SPUBLISH', string.sub(bucket, 1, -2) .. 'n', news)
+    if type(said) == 'table' and said.err and string.find(said.err, 'user', 1, true) then
+      error('the Redis user may not publish: grant it the channels of the namespace')
+    end
   else
     redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. ':n', news)
   end

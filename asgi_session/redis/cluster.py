@@ -171,10 +171,10 @@ class Cluster:
         try:
             while pending:
                 answered, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for reply in answered:  # all of them, also where one is enough: asyncio complains of errors that nobody looked at
+                    self._why_not = reply.exception() or self._why_not
                 for reply in answered:
-                    if (error := reply.exception()) is not None:
-                        self._why_not = error
-                    elif slots := reply.result():
+                    if reply.exception() is None and (slots := reply.result()):
                         return SlotMap(slots, asked[reply])
         finally:
             for reply in pending:

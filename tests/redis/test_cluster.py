@@ -1,6 +1,7 @@
 """The routes to a Cluster's nodes: a real Cluster, and a few lies about one."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +10,9 @@ import pytest
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
 from asgi_session.redis import RedisClient, Script
+from asgi_session.redis.call import Call
+from asgi_session.redis.cluster import Cluster
+from asgi_session.redis.url import Host
 from tests.redis.conftest import MakeClient
 from tests.redis.fake_server import FakeServer, ok
 from tests.redis.leftovers import tasks_of_the_package
@@ -238,6 +242,33 @@ class TestLies:
         outcomes = await asyncio.gather(*(client.command("GET", str(n)) for n in range(5)), client.open(), return_exceptions=True)
         assert all(isinstance(outcome, StoreUnavailable) and str(port) in str(outcome) for outcome in outcomes)
         assert len({id(outcome) for outcome in outcomes}) == 6
+
+    async def test_one_answer_is_enough(self) -> None:
+        """The others' errors come with it, at the same moment, and asyncio must not complain that nobody looked at them."""
+        complaints: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        hosts = tuple(("node", port) for port in range(20))
+
+        class Lane:
+            def __init__(self, host: Host) -> None:
+                self.host = host
+
+            def submit(self, call: Call) -> None:
+                if self.host == hosts[7]:
+                    call.resolve([[0, 16383, [b"node", 7]]])
+                else:
+                    call.fail(StoreUnavailable("down"))
+
+            async def close(self) -> None:
+                """Nothing to close."""
+
+        cluster = Cluster(hosts, lambda host, *_: Lane(host))  # type: ignore[arg-type, return-value]
+        (primary,) = await cluster.primaries()
+        assert primary.host == hosts[7]  # type: ignore[attr-defined]
+        await cluster.close()
+        gc.collect()
+        assert complaints == []
+        asyncio.get_running_loop().set_exception_handler(None)
 
     async def test_a_server_without_cluster_mode(self, redis_url: str, make_client: MakeClient) -> None:
         """A wrong scheme in the URL is a wrong set-up."""

@@ -102,13 +102,22 @@ async def seconds_until(condition: Callable[[], Awaitable[bool]], *, pause: floa
 
 
 async def denial_by(worker: Worker, credential: str, *, pause: float = 0.0) -> float:
-    """Seconds until a worker denies a session, from now on."""
+    """Seconds from now on for which a worker still serves a session; that it never does so again is looked after, too.
+
+    While the store can't be asked the answer is 503, which serves nobody; in the end it has to be one that denies.
+    """
+    served = 0.0
+    begin = time.monotonic()
 
     async def is_denied() -> bool:
+        nonlocal served
         response = await worker.get("/judged", credential)
+        if response.status == 200 and response.json()["user"] is not None:
+            served = time.monotonic() - begin
         return response.status == 200 and response.json()["user"] is None
 
-    return await seconds_until(is_denied, pause=pause)
+    await seconds_until(is_denied, pause=pause)
+    return served
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from asgi_session import SessionManager
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
-from tests.cache.workers import Worker, denial_by, until, workers
+from tests.cache.workers import Worker, denial_by, seconds_until, until, workers
 from tests.services.cluster import RedisCluster
 from tests.services.redis import RedisServer
 from tests.services.sentinel import SERVICE, SentinelSetup
@@ -83,3 +83,123 @@ async def test_a_master_that_was_frozen(sentinel_url: str, sentinel: SentinelSet
             took = max(took, await denial_by(worker, credentials[1], pause=0.01))
         print(f"frozen: {took:.2f} s")
         assert took < BOUND
+
+
+# -- a Cluster ----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def two_workers(url: str, namespace: str) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Who ends sessions, and who knows them; their log-ins are all of one user, so that they share a slot."""
+    one, other = Worker(url, namespace), Worker(url, namespace)
+    async with workers(one, other):
+        yield one, other
+
+
+def slot_of(cluster: RedisCluster, namespace: str, credential: str) -> int:
+    """Where a session is kept."""
+    return cluster.slot_of(Keys(namespace).bucket(credential[:3]))
+
+
+async def ends(one: Worker, other: Worker, credential: str) -> float:
+    """Seconds for which a session is served after its end, which is tried until the store takes it.
+
+    Nobody is served by a 503 either, which is all that can be said of an absent session while its slot moves.
+    """
+    while (await one.get("/logout", credential)).status != 200:
+        await asyncio.sleep(0.01)
+
+    async def is_over() -> bool:
+        response = await other.get("/judged", credential)
+        return response.status == 503 or response.json()["user"] is None
+
+    return await seconds_until(is_over, pause=0.01)
+
+
+@pytest.mark.security("LC-09", "ST-15")
+async def test_a_slot_that_moves(cluster_url: str, cluster: RedisCluster, namespace: str) -> None:
+    """Changes and ends are seen in time at every step of the move, although some of their news are published to nobody."""
+    async with two_workers(cluster_url, namespace) as (one, other):
+        sessions = [await other.meets(await one.manager.create("ann")) for _ in range(5)]
+        ended = list(sessions)
+        changed = await other.meets(await one.manager.create("ann"))
+        slot = slot_of(cluster, namespace, changed)
+        visits = 0
+
+        async def change_is_seen() -> None:
+            nonlocal visits
+            response = await one.get("/count", changed)
+            visits += 1
+            assert response.json() == visits
+            deadline = asyncio.get_running_loop().time() + BOUND
+            while (await other.judge(changed))["data"] != {"visits": visits}:
+                assert asyncio.get_running_loop().time() < deadline
+                await asyncio.sleep(0.01)
+
+        taken = []
+        with cluster.migrating(slot) as (source, target):
+            taken.append(await ends(one, other, sessions.pop()))
+            await change_is_seen()
+            cluster.move_keys(slot, source, target)
+            await change_is_seen()
+            taken.append(await ends(one, other, sessions.pop()))
+            await asyncio.sleep(0.6)  # the nodes were asked meanwhile
+            await change_is_seen()
+            taken.append(await ends(one, other, sessions.pop()))
+        await change_is_seen()
+        taken += [await ends(one, other, credential) for credential in sessions]
+        print("moving:", [f"{took:.2f} s" for took in taken])
+        assert max(taken) < BOUND
+        await other.meets(await one.manager.create("ann"))
+        assert [await denial_by(other, credential) for credential in ended] == 5 * [0.0]
+
+
+@pytest.mark.security("LC-09", "ST-15")
+async def test_a_node_that_hands_over(cluster_url: str, cluster: RedisCluster, namespace: str) -> None:
+    """A failover in agreement: the old node goes on as a replica, and tells nothing any more."""
+    async with two_workers(cluster_url, namespace) as (one, other):
+        sessions = [await other.meets(await one.manager.create("ann")) for _ in range(2)]
+        slot = slot_of(cluster, namespace, sessions[0])
+        handing_over = asyncio.get_running_loop().run_in_executor(None, cluster.failover, slot)
+        taken = [await ends(one, other, sessions[0])]
+        await handing_over
+        taken.append(await ends(one, other, sessions[1]))
+        print("handed over:", [f"{took:.2f} s" for took in taken])
+        assert max(taken) < BOUND
+        await other.meets(await one.manager.create("ann"))
+
+
+@pytest.mark.security("LC-09", "AV-02", "ST-15")
+async def test_a_node_that_is_killed(cluster_url: str, cluster: RedisCluster, namespace: str) -> None:
+    """Sessions of the other nodes stay known; its own are served again when its replica has taken over."""
+    async with two_workers(cluster_url, namespace) as (one, other):
+        ended, kept = [await other.meets(await one.manager.create("ann")) for _ in range(2)]
+        slot = slot_of(cluster, namespace, ended)
+        cluster.master_of(slot).cli.wait(1, 2000)
+        cluster.kill_master(slot)
+        assert await ends(one, other, ended) < BOUND
+        while (response := await other.get("/judged", kept)).status == 503:
+            await asyncio.sleep(0.01)
+        assert response.json()["user"] == "ann"
+        await other.meets(await one.manager.create("ann"))
+
+
+@pytest.mark.security("LC-09")
+async def test_a_node_that_is_cut_off_from_the_others(cluster_url: str, cluster: RedisCluster, namespace: str) -> None:
+    """It says of itself that it is a primary, and is not believed: where a majority is, another one may have been chosen."""
+    async with Worker(cluster_url, namespace) as worker:
+        credential = await worker.meets(await worker.manager.create("ann"))
+        mine = cluster.master_of(slot_of(cluster, namespace, credential))
+        others = [node for node in cluster.nodes if node is not mine]
+        lease = worker.store.link.lease(credential[:3])
+        generation = lease.generation
+        for node in others:
+            node.pause()
+        try:
+            await until(lambda: lease.generation > generation, "the node is left", seconds=10)
+            assert mine.is_master
+        finally:
+            for node in others:
+                node.resume()
+        cluster.wait_ok()
+        await worker.trusts(credential[:3])

@@ -38,7 +38,25 @@ def regenerate(scope: Scope) -> Any:
     scope["session"].regenerate_id()
 
 
+async def echo(receive: Any, send: Any) -> None:
+    """A socket that answers each message."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 PAGES = {**SITE, "/judged": judged, "/fresh": fresh, "/revoke_others": revoke_others, "/regenerate": regenerate}
+
+
+_ANSWER = pages(PAGES)
+
+
+async def _site(scope: Scope, receive: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await echo(receive, send)
+    else:
+        await _ANSWER(scope, receive, send)
 
 
 class Worker:
@@ -49,7 +67,7 @@ class Worker:
         self.link_client = RedisClient(link_url) if link_url is not None else self.store.client
         if link_url is not None:
             self.store.link = RedisLink(self.link_client, namespace)
-        self.middleware = SessionMiddleware(pages(PAGES), SECRET, store=self.store, **options)
+        self.middleware = SessionMiddleware(_site, SECRET, store=self.store, **options)
         self.manager = self.middleware.manager
 
     async def __aenter__(self) -> Self:

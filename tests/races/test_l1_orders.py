@@ -251,9 +251,9 @@ SCENES: dict[str, Callable[[World], list[Actor]]] = {
     "a link that slept": lambda world: [world.read(2), world.revoke(), world.wait(2.5), world.ask(), world.deliver(1)],
     "a lost link": lambda world: [world.read(), world.met(), world.revoke(), world.reconnect(), world.ask()],
     "a lost link and a new proof": lambda world: [world.read(2), world.revoke(), world.reconnect(), world.prove()],
-    "a change elsewhere": lambda world: [world.met(2), world.commit(), world.ask(), world.deliver(2), world.wait(1.5, 1.0)],
+    "a change elsewhere": lambda world: [world.met(), world.commit(), world.ask(), world.deliver(2), world.wait(1.5, 1.0)],
     "a change here": lambda world: [world.read(3), world.commit_here(), world.deliver()],
-    "changes here and elsewhere": lambda world: [world.met(), world.read(), world.commit_here(), world.commit(), world.deliver(2)],
+    "changes here and elsewhere": lambda world: [world.met(2), world.commit_here(), world.commit(), world.deliver(2)],
     "a change here and a revocation": lambda world: [
         world.read(),
         world.commit_here(),

@@ -21,6 +21,7 @@ from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
 from asgi_session.redis import RedisClient, Script
 from tests.redis.conftest import MakeClient
+from tests.redis.fake_server import FakeServer
 from tests.services.ports import free_port
 from tests.services.redis import RedisServer
 from tests.services.sentinel import SERVICE, SentinelSetup
@@ -133,6 +134,20 @@ class TestSentinel:
         connection.port = sentinel.replica.port
         assert not await connections.is_current(connection)
         await connection.disconnect()
+
+    @pytest.mark.parametrize(("says", "current"), [("another", False), ("nobody", True), ("an error", True)])
+    @pytest.mark.security("LC-09")
+    async def test_the_sentinels_have_to_agree(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, says: str, current: bool
+    ) -> None:
+        """One that knows of another master may be the only one that does yet; one that knows of none, or fails, says nothing."""
+        answers = {"another": b"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", "nobody": b"_\r\n", "an error": b"-ERR\r\n"}
+        async with FakeServer(lambda _: answers[says]) as other:
+            names = f"127.0.0.1:{sentinel.sentinels[0].port},127.0.0.1:{other.port}"
+            ((_, connections),) = await make_client(f"redis+sentinel://{names}/{SERVICE}/0").servers()
+            connection = await connections.dedicated()
+            assert await connections.is_current(connection) is current
+            await connection.disconnect()
 
     async def test_dead_sentinels_are_passed_over(
         self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient

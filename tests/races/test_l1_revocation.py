@@ -16,8 +16,8 @@ from tests.services.redis import RedisServer
 from tests.support.asgi import Conversation, Scope, websocket_scope
 from tests.support.site import COOKIE
 
-UP = 0.05
-"""Seconds: the budget of design §6 for p99."""
+UP = 0.25
+"""Seconds: the budget is 50 ms (benchmarks measure it); a busy machine may need more, and CI never fails on a time."""
 BOUND = TRUST + 1.0
 """Seconds: design rule 6, and what a loaded machine may add."""
 

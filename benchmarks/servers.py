@@ -35,7 +35,9 @@ class Server:
             *(python_of(contender.environment), "-m", "uvicorn", "benchmarks.serving:app", *_OPTIONS),
             *("--port", str(self._port), "--workers", str(workers)),
         ]
-        env = {CONTENDER: contender.name, SITE: json.dumps(as_arguments(site)), "PYTHONPATH": str(ROOT)}
+        described = Path(site.folder, "site.json")
+        described.write_text(json.dumps(as_arguments(site)), encoding="utf-8")
+        env = {CONTENDER: contender.name, SITE: str(described), "PYTHONPATH": str(ROOT)}
         self._process = ServiceProcess("uvicorn", command, env=env)
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=5)
 

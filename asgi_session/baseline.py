@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from . import codec
 from .exceptions import SessionValueError
+from .frozen import LENT
 from .record import EMPTY, Changes
 from .session import Session
 
@@ -27,9 +28,12 @@ class Baseline:
 
     def differs_inside(self, session: Session) -> bool:
         """Whether a value was changed in place, which no assignment tells."""
-        for key in self._mutable:  # most sessions have no such key
+        for key in self._mutable:
+            value = dict.get(session, key)
+            if type(value) in LENT:  # nobody asked for it
+                continue
             try:
-                if codec.encode(key, dict.get(session, key)) != self._data[key]:
+                if codec.encode(key, value) != self._data[key]:
                     return True
             except SessionValueError:  # the commit says so
                 return True

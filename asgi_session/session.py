@@ -6,6 +6,8 @@ It knows what a handler did to it, and passes the verbs (login, logout …) to i
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Self
 
+from .frozen import LENT, own
+
 if TYPE_CHECKING:
     from .record import Record
     from .transaction import Transaction
@@ -165,13 +167,27 @@ class Session(dict[str, Any]):
         self.accessed = True
         self.modified = True
 
+    def _take(self, key: str, lent: Any) -> Any:
+        """A list or dictionary that was lent so far: from now on, this session's own."""
+        value = own(lent)
+        super().__setitem__(key, value)
+        return value
+
+    def _take_all(self) -> None:
+        self.accessed = True
+        for key, value in super().items():
+            if type(value) in LENT:
+                self._take(key, value)
+
     def __getitem__(self, key: str) -> Any:
         self.accessed = True
-        return super().__getitem__(key)
+        value = super().__getitem__(key)
+        return self._take(key, value) if type(value) in LENT else value
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: D102
         self.accessed = True
-        return super().get(key, default)
+        value = super().get(key, default)
+        return self._take(key, value) if type(value) in LENT else value
 
     def __contains__(self, key: object) -> bool:
         self.accessed = True
@@ -204,11 +220,11 @@ class Session(dict[str, Any]):
         return super().__repr__()
 
     def __or__(self, other: Any, /) -> Any:
-        self.accessed = True
+        self._take_all()
         return super().__or__(other)
 
     def __ror__(self, other: Any, /) -> Any:
-        self.accessed = True
+        self._take_all()
         return super().__ror__(other)
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]  # noqa: D102
@@ -216,16 +232,16 @@ class Session(dict[str, Any]):
         return super().keys()
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]  # noqa: D102
-        self.accessed = True
+        self._take_all()
         return super().values()
 
     def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # noqa: D102
-        self.accessed = True
+        self._take_all()
         return super().items()
 
     def copy(self) -> dict[str, Any]:
         """A plain dictionary with the same values."""
-        self.accessed = True
+        self._take_all()
         return dict(super().items())
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
@@ -252,18 +268,20 @@ class Session(dict[str, Any]):
             self.mark_modified()
         elif self._transaction is not None:  # one made by hand stays untouched, as Starlette's tests want it
             self.accessed = True
-        return super().pop(key, *args)
+        value = super().pop(key, *args)
+        return own(value) if type(value) in LENT else value
 
     def popitem(self) -> tuple[str, Any]:  # noqa: D102
-        item = super().popitem()
+        key, value = super().popitem()
         self.mark_modified()
-        return item
+        return key, own(value) if type(value) in LENT else value
 
     def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: D102
         self.accessed = True
         if not super().__contains__(key):
             self.mark_modified()
-        return super().setdefault(key, default)
+        value = super().setdefault(key, default)
+        return self._take(key, value) if type(value) in LENT else value
 
     def update(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
         self.mark_modified()

@@ -18,6 +18,7 @@ from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
+from .frozen import LENT
 from .ids import StoreKey, new_session_id, random_bucket, store_key, user_bucket
 from .record import Changes, Conflict, Draft, Record
 from .session import Session
@@ -280,7 +281,7 @@ class Transaction:
         return session.cleared or (self.record.user_id is None and bool(self._baseline))
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, bytes]:
-        data = {key: codec.encode(key, value) for key, value in values.items()}
+        data = {key: value.raw if type(value) in LENT else codec.encode(key, value) for key, value in values.items()}
         codec.check_size(data)
         return data
 

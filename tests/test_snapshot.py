@@ -1,12 +1,18 @@
 """Requests of one session share what can't be changed, and nothing else."""
 
+import copy
+import json
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from asgi_session import codec
+from asgi_session.session import Session
 from asgi_session.snapshot import Snapshot
 from tests.cache.parts import a_record
 
@@ -53,6 +59,60 @@ def test_spelling_makes_nothing_shared(stored: bytes) -> None:
     one, other = snapshot.session(), snapshot.session()
     assert dict(one) == dict(other)
     assert one["key"] is not other["key"]
+
+
+WAYS: list[Callable[[Session], Any]] = [
+    lambda session: session["key"],
+    lambda session: session.get("key"),
+    lambda session: session.setdefault("key", 0),
+    lambda session: session.copy()["key"],
+    lambda session: dict(session)["key"],
+    lambda session: {**session}["key"],
+    lambda session: next(iter(session.values())),
+    lambda session: dict(session.items())["key"],
+    lambda session: (session | {})["key"],
+    lambda session: ({} | session)["key"],
+    lambda session: copy.copy(session)["key"],
+    lambda session: copy.deepcopy(session)["key"],
+    lambda session: session.pop("key"),
+    lambda session: session.popitem()[1],
+    lambda session: itemgetter("key")(session),
+]
+"""Each way in which Python gives out a dictionary's value."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("value", [[1, [2]], {"a": {"b": 1}}])
+@pytest.mark.security("ST-12")
+def test_whoever_asks_gets_a_copy_of_his_own(way: Callable[[Session], Any], value: Any) -> None:
+    """A plain one, whichever way he asks, to do with it what he likes."""
+    snapshot = snapshot_of(key=value)
+    got = way(snapshot.session())
+    assert type(got) is type(value)
+    spoil(got)
+    assert snapshot.session()["key"] == value
+
+
+def test_who_asks_twice_gets_the_same() -> None:
+    """So that a change made in one place of a handler is there in another."""
+    session = snapshot_of(key=[1]).session()
+    session["key"].append(2)
+    assert session["key"] == session.get("key") == [1, 2]
+
+
+def test_what_nobody_asks_for_is_not_copied() -> None:
+    """The other values of a session cost a request nothing, however large they are."""
+    snapshot = snapshot_of(name="ann", cart=[1, 2, 3])
+    one, other = snapshot.session(), snapshot.session()
+    assert one["name"] == "ann"
+    assert dict.get(one, "cart") is dict.get(other, "cart")
+
+
+@pytest.mark.parametrize("read", [to_json, lambda session: json.dumps(session).encode()])
+def test_serialisers_find_the_values(read: Callable[[Session], bytes]) -> None:
+    """Also those that read a dictionary's memory and ask for nothing."""
+    values = {"name": "ann", "cart": [{"sku": "A", "tags": ["x"]}]}
+    assert json.loads(read(snapshot_of(**values).session())) == values
 
 
 def test_assignments_stay_in_their_session() -> None:

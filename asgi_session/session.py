@@ -27,6 +27,8 @@ class Session(dict[str, Any]):
     """A key was assigned or removed (changes deep inside a value are found without it)."""
     cleared: bool = False
     """It was emptied as a whole."""
+    owns: bool = False
+    """It may hold lists or dictionaries of its own, which can change in place. Until then all of them are lent, and can't."""
     _transaction: "Transaction | None" = None
 
     # -- what is known about it -----------------------------------------------------------------------------------------
@@ -166,11 +168,13 @@ class Session(dict[str, Any]):
         """Say that a key may have changed."""
         self.accessed = True
         self.modified = True
+        self.owns = True
 
     def _take(self, key: str, lent: Any) -> Any:
         """A list or dictionary that was lent so far: from now on, this session's own."""
         value = own(lent)
         super().__setitem__(key, value)
+        self.owns = True
         return value
 
     def _take_all(self) -> None:

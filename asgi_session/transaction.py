@@ -183,7 +183,7 @@ class Transaction:
 
     def is_dirty(self, session: Session) -> bool:
         """Whether a commit would do anything. CPU only."""
-        return session.modified or self._next_id is not None or self._baseline.differs_inside(session)
+        return session.modified or self._next_id is not None or (session.owns and self._baseline.differs_inside(session))
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
         """Save what changed, in one step of the store, and say what happened.
@@ -299,7 +299,7 @@ class Transaction:
     def _reset(self, session: Session, values: Mapping[str, Any]) -> None:
         dict.clear(session)
         dict.update(session, values)
-        session.accessed = True
+        session.accessed = session.owns = True
         session.modified = session.cleared = False
         self._in_conflict = False
         self._baseline = NOTHING

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
 from asgi_session.exceptions import StoreError
-from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy, RateLimiter, admitted
+from asgi_session.ratelimit.base import Decision, Permit, Permits, QuotaPolicy, RateLimiter, admitted
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 
 
@@ -67,6 +67,8 @@ class FallbackRateLimiter:
 
     def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
         """Where this process counts all of them for itself, holds leases for all, or has to do without the storage just now."""
+        if self._away_until == 0.0 and type(permits) is Permits and permits.groups is not None:  # the usual case: all are shared
+            return self._shared.acquire_now(permits)
         for permit in permits:
             if permit.policy.shared:
                 break

@@ -7,9 +7,12 @@ pairs look the same (RL-07).
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
+from itertools import compress
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from asgi_session.client_address import network_of
 from asgi_session.ratelimit.base import LimitSubject, Permit, Permits
@@ -48,11 +51,6 @@ class Partitions:
             kind, value = key, subject.user_id if key == "user" else subject.session_key
         return None if value is None else self.of(kind, value)
 
-    def permits_of_address(self, rules: Iterable[RateLimit], client_ip: str | None) -> Permits:
-        """What every request of an address has to ask for under rules that look at nothing else (``is_plain``)."""
-        partition = self.of_address(client_ip)
-        return Permits(Permit(rule.policy, partition, rule.cost) for rule in rules if isinstance(rule.cost, int))
-
     def permits(self, rules: Iterable[RateLimit], subject: LimitSubject) -> Permits:
         """What a request has to ask for under these rules, in their order."""
         permits: list[Permit] = []
@@ -60,3 +58,48 @@ class Partitions:
             if rule.applies_to(subject.scope) and (partition := self.for_rule(rule, subject)) is not None:
                 permits.append(Permit(rule.policy, partition, rule.cost_for(subject)))
         return Permits(permits)
+
+
+class RulePermits:
+    """What requests have to ask for under some rules: put together once for each client, where no rule calls a function."""
+
+    def __init__(self, partitions: Partitions, rules: Iterable[RateLimit]) -> None:
+        self.rules = tuple(rules)
+        self._partitions = partitions
+        self._calls = any(callable(rule.key) or callable(rule.cost) for rule in self.rules)
+        self._conditional = any(rule.methods is not None or rule.paths is not None for rule in self.rules)
+        self._by_address, self._by_user, self._by_session = (
+            any(rule.key == key for rule in self.rules) for key in ("ip", "user", "session")
+        )
+        self._again = lru_cache(_CACHED)(self._put_together)
+
+    def of(self, subject: LimitSubject) -> Permits:
+        """What ``subject`` has to ask for; empty where no rule applies."""
+        if self._calls:
+            return self._partitions.permits(self.rules, subject)
+        return self._again(
+            tuple([rule.applies_to(subject.scope) for rule in self.rules]) if self._conditional else None,
+            subject.client_ip if self._by_address else None,
+            subject.user_id if self._by_user else None,
+            subject.session_key if self._by_session else None,
+        )
+
+    def _put_together(
+        self, applying: tuple[bool, ...] | None, client_ip: str | None, user_id: str | None, session_key: str | None
+    ) -> Permits:
+        rules = self.rules if applying is None else compress(self.rules, applying)
+        known = _Known(client_ip, user_id, session_key)
+        return Permits(
+            Permit(rule.policy, partition, rule.cost_for(known))
+            for rule in rules
+            if (partition := self._partitions.for_rule(rule, known)) is not None
+        )
+
+
+class _Known(NamedTuple):
+    """What rules that call no function look at."""
+
+    client_ip: str | None
+    user_id: str | None
+    session_key: str | None
+    scope: Mapping[str, Any] = MappingProxyType({})

@@ -77,11 +77,6 @@ class RateLimit:
     def _set(self, field_name: str, value: object) -> None:
         object.__setattr__(self, field_name, value)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the rule looks at nothing but the client's address."""
-        return self.key == "ip" and self.methods is None and self.paths is None and isinstance(self.cost, int)
-
     def applies_to(self, scope: Mapping[str, Any]) -> bool:
         """Whether method and path of a request are among the rule's."""
         if self.methods is not None and scope.get("method", "GET") not in self.methods:

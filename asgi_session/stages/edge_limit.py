@@ -5,16 +5,14 @@ The budget keeps a memory of its own of clients that have failed at all, so that
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
 
 from ..context import Request
 from ..ratelimit.base import Decision, Permit, Permits, RateLimiter, admitted
 from ..ratelimit.headers import refusal
-from ..ratelimit.partitions import Partitions
+from ..ratelimit.partitions import Partitions, RulePermits
 from ..ratelimit.rules import FailureBudget, RateLimit
 from .base import Answer, Rejection
 
-REMEMBERED_CLIENTS = 10_000
 REMEMBERED_FAILURES = 10_000
 """Clients that failed lately; with more of them, those that failed longest ago are forgotten."""
 
@@ -34,21 +32,16 @@ class EdgeLimit:
         self._is_known = is_known
         self._limiter = limiter
         self._partitions = partitions
-        self._rules = tuple(rule for rule in rules if rule.stage == "edge")
+        self._permits = RulePermits(partitions, [rule for rule in rules if rule.stage == "edge"])
+        self._has_rules = bool(self._permits.rules)
         self._budget = budget
-        self._permits_of: Callable[[str | None], Permits] | None = None
-        if all(rule.is_plain for rule in self._rules):  # they ask for the same each time: put together once for each client
-            self._permits_of = lru_cache(REMEMBERED_CLIENTS)(partial(partitions.permits_of_address, self._rules))
         self._failed: OrderedDict[str, None] = OrderedDict()
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
-        if not self._rules and not self._failed:
+        if not self._has_rules and not self._failed:
             return None
-        if self._permits_of is not None:
-            permits = self._permits_of(request.public.client_ip)
-        else:
-            permits = self._partitions.permits(self._rules, request)
+        permits = self._permits.of(request)
         hidden = 0
         if self._failed and self._budget is not None and request.presented is not None:
             partition = self._partitions.of_address(request.client_ip)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..context import Request
 from ..ratelimit.base import Decision, Permit, RateLimiter, admitted
-from ..ratelimit.partitions import Partitions
+from ..ratelimit.partitions import Partitions, RulePermits
 from ..ratelimit.rules import RateLimit
 from .base import Answer, Rejection
 from .edge_limit import too_many
@@ -15,17 +15,16 @@ class IdentityLimit:
 
     def __init__(self, limiter: RateLimiter, partitions: Partitions, rules: Sequence[RateLimit]) -> None:
         self._limiter = limiter
-        self._partitions = partitions
-        self._rules = tuple(rule for rule in rules if rule.stage == "identity")
+        self._permits = RulePermits(partitions, [rule for rule in rules if rule.stage == "identity"])
 
     @property
     def has_rules(self) -> bool:
         """Whether the stage would ever ask for anything."""
-        return bool(self._rules)
+        return bool(self._permits.rules)
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
-        permits = self._partitions.permits(self._rules, request)
+        permits = self._permits.of(request)
         if not permits:
             return None
         decisions = self._limiter.acquire_now(permits)

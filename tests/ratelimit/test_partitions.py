@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session.ratelimit.base import Permit
-from asgi_session.ratelimit.partitions import Partitions
+from asgi_session.ratelimit.partitions import Partitions, RulePermits
 from asgi_session.ratelimit.rules import RateLimit
 from tests.ratelimit.parts import Subject
 
@@ -99,3 +99,39 @@ def test_permits_of_a_request() -> None:
         Permit(rules[0].policy, PARTITIONS.of_address("192.0.2.1"), 3),
         Permit(rules[3].policy, PARTITIONS.of("session", "s"), 2),
     ]
+
+
+KNOWN: list[dict[str, str | None]] = [
+    {},
+    {"client_ip": None},
+    {"user_id": "ann", "session_key": "s"},
+    {"user_id": "bob"},
+    {"client_ip": "198.51.100.7", "session_key": "t"},
+]
+SCOPES = [{"method": method, "path": path} for method in ("GET", "POST") for path in ("/", "/api/x", "/API//x")]
+RULES = {
+    "plain": [BY_ADDRESS, BY_USER, BY_SESSION],
+    "one key": [RateLimit("9/second", key="user", cost=3)],
+    "at the edge or later": [RateLimit("9/second", stage="identity"), BY_USER],
+    "some paths and methods": [RateLimit("9/second", paths=["/api/*"]), RateLimit("8/second", key="session", methods=["POST"])],
+    "a function": [BY_ADDRESS, RateLimit("9/second", key=lambda subject: subject.scope["path"], name="mine")],
+    "a function's cost": [RateLimit("9/second", cost=lambda subject: len(subject.scope["path"]))],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_what_is_put_together_once_is_what_each_request_asks_for(kind: str) -> None:
+    """Whoever comes, in whatever order, and however often."""
+    rules = RulePermits(PARTITIONS, RULES[kind])
+    subjects = [Subject(scope=scope, **known) for scope in SCOPES for known in KNOWN]  # type: ignore[arg-type]
+    for subject in subjects * 2:
+        permits = rules.of(subject)
+        assert permits == PARTITIONS.permits(RULES[kind], subject)
+        assert permits.groups == PARTITIONS.permits(RULES[kind], subject).groups
+
+
+def test_it_is_put_together_once() -> None:
+    """Not for each request: that would cost more than the counting."""
+    rules = RulePermits(PARTITIONS, RULES["some paths and methods"])
+    assert rules.of(Subject(scope=SCOPES[1])) is rules.of(Subject(scope=SCOPES[2]))

@@ -7,7 +7,7 @@ Writing: everything that doesn't change from one response to the next is put tog
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -124,9 +124,9 @@ class CookiePolicy:
         self._depends = https_only is None and not always_secure
         self._fixed = self.plain if https_only is False else self.secure
 
-    def format_for(self, scope: Any) -> CookieFormat:
+    def format_for(self, scope: Any, headers: Mapping[bytes, bytes]) -> CookieFormat:
         """How the cookie is spelled for this request."""
-        if self._depends and scope.get("scheme", "http") in ("http", "ws") and is_local(scope["headers"]):
+        if self._depends and scope.get("scheme", "http") in ("http", "ws") and is_local(headers):
             return self.plain
         return self._fixed
 
@@ -196,19 +196,21 @@ def _format(name: str, before: str, after: str) -> CookieFormat:
     return CookieFormat(*(part.encode("ascii", "replace") for part in (name, before, after)))
 
 
-def is_local(headers: Headers) -> bool:
+FORWARDING = frozenset(
+    b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto x-forwarded-protocol "
+    b"x-forwarded-scheme x-forwarded-server x-forwarded-ssl x-forwarded-by x-original-forwarded-for x-original-host x-original-proto "
+    b"x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip front-end-https x-url-scheme".split()
+)
+"""What proxies say of the request that they pass on."""
+
+
+def is_local(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a plain-http request is a developer's own or a test's: a loopback or test host, and no proxy in between.
 
     A reverse proxy that ends TLS often hands on ``Host: 127.0.0.1``; its forwarding headers tell it apart. Set ``https_only=True``
     where that is all the protection there is (the production preset does).
     """
-    host = b""
-    for name, value in headers:
-        if name == b"host":
-            host = value
-        elif name in (b"forwarded", b"via") or name.startswith(b"x-forwarded-"):
-            return False
-    return _is_local_host(host)
+    return _is_local_host(headers.get(b"host", b"")) and FORWARDING.isdisjoint(headers)
 
 
 @lru_cache(maxsize=256)

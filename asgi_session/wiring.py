@@ -122,7 +122,7 @@ def _knows_nobody(_credential: str) -> bool:
 def _limiter(store: SessionStore) -> RateLimiter:
     """Counts live where the sessions live: in Redis for all processes, else in this one."""
     if not isinstance(store, RedisStore):
-        return LeasedRateLimiter(MemoryRateLimiter())
+        return MemoryRateLimiter()
     shared = LeasedRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace))
     return FallbackRateLimiter(shared, MemoryRateLimiter())
 

@@ -363,7 +363,7 @@ FAR = [
 @pytest.mark.parametrize(("host", "local"), [*((host, True) for host in LOCAL), *((host, False) for host in FAR)])
 def test_which_hosts_are_a_developers_own(host: str, local: bool) -> None:
     """Loopback and test hosts, and nothing that only looks like one."""
-    assert is_local([(b"host", host.encode())]) is local
+    assert is_local({b"host": host.encode()}) is local
 
 
 @pytest.mark.parametrize("header", ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"])

@@ -6,12 +6,13 @@ the query or a body (ID-10).
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
 from ..context import Request, Verdict
-from ..cookies import MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
+from ..cookies import FORWARDING, MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
@@ -22,7 +23,7 @@ MAX_JOINED = max(MAX_AUTHORIZATION, MAX_COOKIE_HEADER)
 _BEARER = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 
-_READ = frozenset({b"authorization", b"cookie", b"user-agent", b"accept-language", b"accept-encoding"})
+_READ = FORWARDING | {b"authorization", b"cookie", b"host", b"user-agent", b"accept-language", b"accept-encoding"}
 _AMBIGUOUS = Verdict("quick", False, "ambiguous")
 
 _TWICE = bearer_refused(400, "Bad Request", "invalid_request", challenges.invalid_request("Send one Authorization header."))
@@ -52,7 +53,7 @@ class Resolve:
             if rejection is not None:
                 return rejection
         if request.presented is None:
-            self._cookie(request, found.get(b"cookie"))
+            self._cookie(request, found)
         if request.presented is not None:
             request.context = (
                 found.get(b"user-agent", b""),
@@ -62,8 +63,9 @@ class Resolve:
             )
         return None
 
-    def _cookie(self, request: Request, line: bytes | None) -> None:
-        request.cookie = spelling = self._cookies.format_for(request.scope)
+    def _cookie(self, request: Request, headers: Mapping[bytes, bytes]) -> None:
+        request.cookie = spelling = self._cookies.format_for(request.scope, headers)
+        line = headers.get(b"cookie")
         if line is None:
             return
         # a client sends the same line again and again

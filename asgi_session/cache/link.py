@@ -36,7 +36,7 @@ class Invalidation(NamedTuple):
 
 
 Listener = Callable[[Invalidation | None], None]
-"""Is told each piece of news; None: some may have been missed."""
+"""Is told each piece of news; None: some may have been missed, and the leases of those buckets were revoked before this is told."""
 
 
 class Lease:

@@ -186,20 +186,19 @@ class SessionCache:
     def hear(self, news: Invalidation | None) -> None:
         """Forget what the news makes old."""
         if news is None:
-            self.clear()
+            self._hear_of_a_loss()
         elif news.kind in ("changed", "ended"):
             self._hear_of_one(news)
         else:
             self._hear_of_many(news)
 
-    def clear(self) -> None:
-        """Forget everything, also what is being loaded."""
-        for fill in self._fills.values():
-            fill.raced = True
-        self._fills.clear()
-        self._entries.clear()
-        self._credentials.clear()
-        self._bytes = 0
+    def _hear_of_a_loss(self) -> None:
+        """Forget what nobody will believe any more, so that it takes no memory; a fill sees by itself that its lease was revoked.
+
+        The others stay: on a Cluster, a lost node says nothing about the sessions of the nodes whose news still come.
+        """
+        for credential in [known for known, entry in self._entries.items() if entry.generation != entry.lease.generation]:
+            self._drop(credential)
 
     def _hear_of_one(self, news: Invalidation) -> None:
         key = news.key

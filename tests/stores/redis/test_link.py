@@ -553,7 +553,7 @@ async def test_a_node_that_left_the_cluster_is_not_followed_any_more(cluster: Ri
 
 
 async def test_a_lost_node_takes_the_trust_in_its_own_buckets_alone(cluster: Rig) -> None:
-    """The other nodes' news still come; the caches are emptied all the same, since they can't tell one from the other."""
+    """The other nodes' news still come. Who is told of the loss sees by the leases, which are revoked before, what it is about."""
     await trusted(cluster, "000")
     cluster.client.places["two"] = two = Server()
     two.answers = agree
@@ -562,10 +562,13 @@ async def test_a_lost_node_takes_the_trust_in_its_own_buckets_alone(cluster: Rig
         two.wire.say(serves(str(slot("001"))))
         cluster.server.wire.say(serves(str(slot("000"))))
         await cluster.time.let_pass(0.5)
+    told: list[tuple[bool, bool]] = []
+    cluster.link.listen(lambda _: told.append((cluster.left("000") > 0, cluster.left("001") > 0)))
     cluster.server.wire.say(ConnectionResetError())
     await settle()
     assert (cluster.left("000"), cluster.left("001") > 0) == (-math.inf, True)
     assert cluster.heard == [None]
+    assert told == [(False, True)]
 
 
 # -- what the store tells its own process ------------------------------------------------------------------------------

@@ -214,13 +214,15 @@ class SessionCache:
         self._drop(credential)
 
     def _hear_of_many(self, news: Invalidation) -> None:
+        """Of one user's sessions, or of all in a bucket: also where nobody here understands what happened to them."""
+        one_user = news.kind == "user"
         for key, fill in self._fills.items():
-            if key.bucket == news.bucket and key.digest != news.detail:
+            if key.bucket == news.bucket and not (one_user and key.digest == news.detail):
                 fill.raced = True
         gone = [
             credential
             for key, credential in self._credentials[news.bucket].items()
-            if (news.kind == "all" or self._entries[credential].tag == news.subject) and key.digest != news.detail
+            if not one_user or (self._entries[credential].tag == news.subject and key.digest != news.detail)
         ]
         for credential in gone:
             self._drop(credential)

@@ -251,6 +251,16 @@ def test_news_of_everybody_end_a_whole_bucket(shelf: Shelf) -> None:
     assert [shelf.holds(credential) for credential in credentials] == [False, False, True]
 
 
+def test_news_that_nobody_understands_end_the_trust_in_a_bucket(shelf: Shelf) -> None:
+    """A newer version's: something happened there. A fill that is under way may be older than it, too."""
+    ann, elsewhere, loading = a_record("ann"), a_record(key=a_key("somebody in another bucket")), a_record("ann")
+    credentials = [shelf.put(record) for record in (ann, elsewhere)]
+    fill = shelf.cache.begin(loading.key)
+    shelf.link.tell(Invalidation("unknown", ann.key.bucket))
+    shelf.cache.fill(fill, "loading", loading, HERE, 1e9)
+    assert [shelf.holds(credential) for credential in (*credentials, "loading")] == [False, True, False]
+
+
 @pytest.mark.security("AV-11")
 def test_news_of_many_are_looked_up_in_their_bucket(shelf: Shelf) -> None:
     """Those of everybody come as those of 1,024 buckets: a walk over all entries for each of them would hold the loop for long."""

@@ -30,5 +30,5 @@ def test_what_a_newer_version_may_publish(message: bytes) -> None:
 @pytest.mark.parametrize("message", [b"", b"all", b"what is this", b"all 400  ", b"all 01F  ", "all 0é1  ".encode(), b"all  01f "])
 def test_what_names_no_bucket(message: bytes) -> None:
     """It may be about any session."""
-    with pytest.raises(ValueError, match="bucket|ascii|unpack"):
+    with pytest.raises(ValueError, match=r"bucket|ascii|unpack"):
         news_of(message)

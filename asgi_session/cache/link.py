@@ -68,6 +68,9 @@ def without(listeners: tuple[Listener, ...], listener: Listener) -> tuple[Listen
 class InvalidationLink(Protocol):
     """Brings the news of one store."""
 
+    lost: int
+    """How many times news may have been missed because a connection was lost."""
+
     def lease(self, bucket: str) -> Lease:
         """The lease under which entries of this bucket live. Cheap; the same object each time."""
         ...
@@ -104,6 +107,7 @@ class LocalLink:
     """The link of a store that lives in this process: all news is told at once, so silence can be believed for ever."""
 
     def __init__(self) -> None:
+        self.lost = 0
         self._lease = Lease(math.inf)
         self._listeners: tuple[Listener, ...] = ()  # replaced as a whole: it may change while it is walked through
 

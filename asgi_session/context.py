@@ -26,7 +26,9 @@ class Verdict(NamedTuple):
     cached: bool
     """Whether an earlier judgement was still good."""
     reason: str
-    """Stable and of few values: ``"valid"``, ``"anonymous"``, ``"unsigned"``, ``"absent"`` …"""
+    """Stable and of few values. Accepted: ``"valid"``; after a full validation of what was known before, why it was due:
+    ``"context"`` (another user agent or network), ``"stale"``, ``"route"``, ``"touch"``, or ``"asked"`` (the handler called
+    ``require_fresh``). Not: ``"anonymous"``, ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
 
 
 NOTHING_PRESENTED = Verdict("quick", False, "anonymous")

@@ -5,9 +5,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .cache.link import Coherent, Invalidation
 from .cache.watch import SessionWatch
 from .cookies import CookiePolicy
-from .ids import CredentialSigner
+from .ids import CredentialSigner, StoreKey
 from .lifetimes import Lifetimes
 from .stores.base import SessionStore
 
@@ -32,6 +33,11 @@ class SessionEngine:
         self.steps.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
+
+    def tell_ended(self, key: StoreKey) -> None:
+        """The store says that a session has ended, and there may have been no news of it: cache and sockets must learn it."""
+        if isinstance(self.store, Coherent):
+            self.store.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     async def drain(self) -> None:
         """Wait for the steps that are under way."""

@@ -28,6 +28,7 @@ CREDENTIAL_BYTES = 46 + 1 + 43
 
 _END = "[AEIMQUYcgkosw048]"  # the last character of 32 bytes in base64url carries four bits; the other two must be zero
 _CREDENTIAL = re.compile(rf"[0-3][0-9a-f]{{2}}[A-Za-z0-9_-]{{42}}{_END}\.[A-Za-z0-9_-]{{42}}{_END}", re.ASCII)
+_BUCKET = re.compile(r"[0-3][0-9a-f]{2}", re.ASCII)
 _HANDLE = re.compile(rf"([0-3][0-9a-f]{{2}})~([A-Za-z0-9_-]{{42}}{_END})", re.ASCII)
 
 
@@ -50,6 +51,11 @@ def _base64(raw: bytes) -> str:
 def new_session_id(bucket: str) -> str:
     """A fresh session id in ``bucket``. Raises whatever the system's random source raises; there is no second source."""
     return bucket + secrets.token_urlsafe(32)
+
+
+def is_bucket(text: str) -> bool:
+    """Whether ``text`` has the one spelling of a bucket."""
+    return _BUCKET.fullmatch(text) is not None
 
 
 def random_bucket() -> str:

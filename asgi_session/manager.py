@@ -10,14 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from . import codec
-from .engine import SessionEngine
+from .counts import Counters, SessionHealth
 from .exceptions import ConfigurationError, SessionConflict, SessionError
 from .hold import Hold
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
 from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
 from .settings import SecretKeys, SessionSettings
-from .stores.base import Maintenance, SessionStore, StoreHealth, StoreStats, UserSessions
+from .stores.base import Maintenance, SessionStore, StoreStats, UserSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,15 @@ class SessionManager:
         settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
         self._problems = settings.problems()
         self._engine = settings.engine()
+        self._counters = Counters(self._engine)
         self._hold = Hold(self._engine.store)
 
     @classmethod
-    def of_engine(cls, engine: SessionEngine) -> "SessionManager":
+    def of_middleware(cls, counters: Counters) -> "SessionManager":
         """The manager of a middleware's own sessions."""
         manager = cls.__new__(cls)
-        manager._problems, manager._engine = [], engine
-        manager._hold = Hold(engine.store)
+        manager._problems, manager._engine, manager._counters = [], counters.engine, counters
+        manager._hold = Hold(counters.engine.store)
         return manager
 
     async def initialize(self) -> None:
@@ -192,9 +193,13 @@ class SessionManager:
         """How much the store holds. For operators: may walk the whole store."""
         return await self._maintenance().stats()
 
-    async def health(self) -> StoreHealth:
-        """How the store does; never raises."""
-        return await self._maintenance().health()
+    async def health(self) -> SessionHealth:
+        """How the store does, in one round trip, and what this process has counted. A store that is down is no error here.
+
+        Of a middleware (``middleware.manager``, ``scope["asgi_session"].manager``), the counts are those of its requests.
+        """
+        health = await self._maintenance().health()
+        return SessionHealth(health.state, health.latency, health.detail, self._counters.read())
 
     async def cleanup(self) -> int:
         """Remove what has expired and is still there; how much went."""

@@ -89,7 +89,7 @@ class SessionMiddleware:
         self._engine = wired.engine
         self._stages = wired.stages
         self._lifespan = Lifespan(wired.parts, wired.problems)
-        self.manager = SessionManager.of_engine(wired.engine)
+        self.manager = SessionManager.of_middleware(wired.counters)
         """The same sessions outside requests; also ``scope["asgi_session"].manager``."""
 
     async def initialize(self) -> None:

@@ -118,7 +118,8 @@ class Session(dict[str, Any]):
     async def require_fresh(self) -> None:
         """Ask the store now whether the session is still live, whatever was cached: before a payment, a change of password.
 
-        Only this request waits for the answer.
+        Only this request waits for the answer; its verdict is ``"asked"`` then. Where the session has ended, the cache and the
+        sockets of this process learn it too.
 
         Raises:
             SessionGone: it has ended, or there was none.
@@ -129,7 +130,8 @@ class Session(dict[str, Any]):
     async def wait_ended(self) -> None:
         """Return when the session has ended (logout, revocation, expiry, a new id): for streams that must not outlive it.
 
-        Returns at once where there is none. WebSockets are closed without it.
+        Returns at once where there is none. WebSockets are closed without it. Costs one load: the session may have ended between
+        its validation and the begin of the wait.
         """
         await self.transaction.wait_ended()
 

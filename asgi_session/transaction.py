@@ -11,11 +11,12 @@ half-way (design rule 11). Two tasks of one request may call it at once; a lock 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import codec
 from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
+from .context import Verdict
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .frozen import LENT
@@ -25,7 +26,13 @@ from .session import Session
 from .snapshot import Snapshot
 from .stores.base import UserSessions
 
+if TYPE_CHECKING:
+    from .context import RequestContext
+
 T = TypeVar("T")
+
+_ASKED = Verdict("full", False, "asked")
+_GONE = Verdict("full", False, "absent")
 
 
 class Outcome(Enum):
@@ -60,6 +67,8 @@ class Transaction:
     _ended: bool = False
     _unread: StoreKey | None = None
     _in_conflict: bool = False
+    public: "RequestContext | None" = None
+    """What the handler sees of the request that presented this session; its verdict changes when the store is asked again."""
     closed: str | None = None
     """Why the client can't be told about a new id any more, for the error of whoever tries; None while it can."""
 
@@ -145,12 +154,17 @@ class Transaction:
 
     async def require_fresh(self) -> None:
         """See :meth:`Session.require_fresh`."""
-        if self.record is None:
-            raise SessionGone("There is no session to ask the store for.")
-        record = await self._engine.store.load(self.record.key)
-        if record is None:
-            self._refuse()
-            raise SessionGone("The session has ended.")
+        async with self._exclusive():  # else another task's new id would look like an end
+            if self.record is None:
+                raise SessionGone("There is no session to ask the store for.")
+            key = self.record.key
+            record = await self._engine.store.load(key)
+            if self.public is not None:
+                self.public.verdict = _GONE if record is None else _ASKED
+            if record is None:
+                self._engine.tell_ended(key)
+                self._refuse()
+                raise SessionGone("The session has ended.")
 
     async def wait_ended(self) -> None:
         """See :meth:`Session.wait_ended`."""

@@ -11,6 +11,7 @@ from .cache.sessions import SessionCache
 from .cache.touches import TouchQueue
 from .client_address import TrustedProxies
 from .clock import SYSTEM_CLOCK
+from .counts import Counters
 from .csrf import CSRFPolicy
 from .engine import SessionEngine
 from .exceptions import Problem
@@ -44,6 +45,7 @@ class Wired:
     """A middleware's insides."""
 
     engine: SessionEngine
+    counters: Counters
     stages: tuple[Stage, ...]
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...]
@@ -66,7 +68,7 @@ def wire(
     verifiers = tuple(bearer) if isinstance(bearer, Sequence) else (bearer,)
     issuers = Issuers(verifiers) if verifiers else None
     proxies = TrustedProxies(trusted_proxies)
-    limiter = _limiter(settings.store)
+    limiter, leases = _limiter(settings.store)
     partitions = Partitions(settings.derived_key("rate-limit"))
     sessions = _cache(settings, cache, validation)
     is_known = sessions.knows if sessions is not None else _knows_nobody
@@ -104,7 +106,7 @@ def wire(
     parts.append(Drain(engine, loader))
     if issuers is not None:
         parts.append(issuers)
-    return Wired(engine, stages, tuple(parts), tuple(problems))
+    return Wired(engine, Counters(engine, sessions, touches, leases), stages, tuple(parts), tuple(problems))
 
 
 def _cache(settings: SessionSettings, policy: CachePolicy, validation: ValidationPolicy) -> SessionCache | None:
@@ -119,12 +121,12 @@ def _knows_nobody(_credential: str) -> bool:
     return False
 
 
-def _limiter(store: SessionStore) -> RateLimiter:
-    """Counts live where the sessions live: in Redis for all processes, else in this one."""
+def _limiter(store: SessionStore) -> tuple[RateLimiter, LeasedRateLimiter | None]:
+    """Counts live where the sessions live: in Redis for all processes, else in this one. The limiter, and what holds its leases."""
     if not isinstance(store, RedisStore):
-        return MemoryRateLimiter()
+        return MemoryRateLimiter(), None
     shared = LeasedRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace))
-    return FallbackRateLimiter(shared, MemoryRateLimiter())
+    return FallbackRateLimiter(shared, MemoryRateLimiter()), shared
 
 
 class Drain:

@@ -20,6 +20,7 @@ from asgi_session.ids import (
     CREDENTIAL_BYTES,
     CredentialSigner,
     StoreKey,
+    is_bucket,
     looks_like_credential,
     new_session_id,
     parse_handle,
@@ -176,6 +177,14 @@ def test_a_user_lives_in_one_bucket() -> None:
     expected = hmac.digest(b"asgi_session.user\0app", b"ann", "sha256")
     assert user_bucket("ann", "app") == f"{int.from_bytes(expected[16:18], 'big') % BUCKETS:03x}"
     assert len(base64.urlsafe_b64decode(user_tag("ann", "app") + "==")) == 16
+
+
+@pytest.mark.parametrize("text", ["", "0", "0000", "400", "fff", "00F", "0x0", "00g", "٠٠٠", "000\n"])
+def test_what_is_no_bucket(text: str) -> None:
+    """Three hexadecimal digits below the number of buckets, in lower case, and nothing else."""
+    assert is_bucket("000")
+    assert is_bucket("3ff")
+    assert not is_bucket(text)
 
 
 @pytest.mark.parametrize("make", [lambda n: user_bucket(f"user {n}", "app"), lambda _: random_bucket()])

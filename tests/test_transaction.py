@@ -310,6 +310,22 @@ async def test_asking_the_store_now(work: Work) -> None:
     assert await commit(session) is Outcome.REFUSED
 
 
+async def test_asking_the_store_while_another_task_renews_the_id(work: Work) -> None:
+    """The old id is gone, the session is not."""
+    session = await work.stored(a=1)
+    session.regenerate_id()
+    gate = work.store.gates["load"] = Gate()
+    asking = asyncio.ensure_future(session.require_fresh())
+    await gate.reached.wait()
+    renewing = asyncio.ensure_future(commit(session))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gate.opened.set()
+    await asking
+    assert await renewing is Outcome.REGENERATED
+    assert session.transaction.announce
+
+
 async def test_waiting_for_the_end(work: Work) -> None:
     """wait_ended: returns when another request ends the session, and at once where there is none."""
     await work.begin().wait_ended()

@@ -21,7 +21,10 @@ TRUST = 2.0
 class Invalidation(NamedTuple):
     """News about sessions of one bucket."""
 
-    kind: Literal["changed", "ended", "user", "all"]
+    kind: Literal["changed", "ended", "user", "all", "unknown"]
+    """``unknown``: something happened in the bucket that this version of the package has no word for (a newer one runs beside it
+    during an upgrade). It may be an end, so it is no silence; it need not be one, so nothing is over by it: nothing that was
+    known of the bucket is believed, and the store is asked."""
     bucket: str
     subject: str = ""
     """Digest of the session (``changed``, ``ended``), or tag of the user (``user``)."""
@@ -36,7 +39,7 @@ class Invalidation(NamedTuple):
 
 
 Listener = Callable[[Invalidation | None], None]
-"""Is told each piece of news; None: some may have been missed."""
+"""Is told each piece of news; None: some may have been missed, and the leases of those buckets were revoked before this is told."""
 
 
 class Lease:
@@ -56,8 +59,17 @@ class Lease:
         self.generation += 1
 
 
+def without(listeners: tuple[Listener, ...], listener: Listener) -> tuple[Listener, ...]:
+    """Those that remain when ``listener`` has gone; of one that listens twice, once."""
+    at = listeners.index(listener) if listener in listeners else len(listeners)
+    return listeners[:at] + listeners[at + 1 :]
+
+
 class InvalidationLink(Protocol):
     """Brings the news of one store."""
+
+    lost: int
+    """How many times news may have been missed because a connection was lost."""
 
     def lease(self, bucket: str) -> Lease:
         """The lease under which entries of this bucket live. Cheap; the same object each time."""
@@ -65,6 +77,10 @@ class InvalidationLink(Protocol):
 
     def listen(self, listener: Listener) -> None:
         """Tell ``listener`` all news from now on."""
+        ...
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell it no more. Nothing where it is not told; may be called by a listener while it is told something."""
         ...
 
     def tell(self, news: Invalidation) -> None:
@@ -91,8 +107,9 @@ class LocalLink:
     """The link of a store that lives in this process: all news is told at once, so silence can be believed for ever."""
 
     def __init__(self) -> None:
+        self.lost = 0
         self._lease = Lease(math.inf)
-        self._listeners: list[Listener] = []
+        self._listeners: tuple[Listener, ...] = ()  # replaced as a whole: it may change while it is walked through
 
     def lease(self, bucket: str) -> Lease:
         """One for all."""
@@ -101,7 +118,11 @@ class LocalLink:
 
     def listen(self, listener: Listener) -> None:
         """See :meth:`InvalidationLink.listen`."""
-        self._listeners.append(listener)
+        self._listeners += (listener,)
+
+    def unlisten(self, listener: Listener) -> None:
+        """See :meth:`InvalidationLink.unlisten`."""
+        self._listeners = without(self._listeners, listener)
 
     def tell(self, news: Invalidation) -> None:
         """See :meth:`InvalidationLink.tell`."""

@@ -186,20 +186,19 @@ class SessionCache:
     def hear(self, news: Invalidation | None) -> None:
         """Forget what the news makes old."""
         if news is None:
-            self.clear()
+            self._hear_of_a_loss()
         elif news.kind in ("changed", "ended"):
             self._hear_of_one(news)
         else:
             self._hear_of_many(news)
 
-    def clear(self) -> None:
-        """Forget everything, also what is being loaded."""
-        for fill in self._fills.values():
-            fill.raced = True
-        self._fills.clear()
-        self._entries.clear()
-        self._credentials.clear()
-        self._bytes = 0
+    def _hear_of_a_loss(self) -> None:
+        """Forget what nobody will believe any more, so that it takes no memory; a fill sees by itself that its lease was revoked.
+
+        The others stay: on a Cluster, a lost node says nothing about the sessions of the nodes whose news still come.
+        """
+        for credential in [known for known, entry in self._entries.items() if entry.generation != entry.lease.generation]:
+            self._drop(credential)
 
     def _hear_of_one(self, news: Invalidation) -> None:
         key = news.key
@@ -215,13 +214,15 @@ class SessionCache:
         self._drop(credential)
 
     def _hear_of_many(self, news: Invalidation) -> None:
+        """Of one user's sessions, or of all in a bucket: also where nobody here understands what happened to them."""
+        one_user = news.kind == "user"
         for key, fill in self._fills.items():
-            if key.bucket == news.bucket and key.digest != news.detail:
+            if key.bucket == news.bucket and not (one_user and key.digest == news.detail):
                 fill.raced = True
         gone = [
             credential
             for key, credential in self._credentials[news.bucket].items()
-            if (news.kind == "all" or self._entries[credential].tag == news.subject) and key.digest != news.detail
+            if not one_user or (self._entries[credential].tag == news.subject and key.digest != news.detail)
         ]
         for credential in gone:
             self._drop(credential)

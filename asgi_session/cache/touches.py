@@ -29,7 +29,11 @@ class TouchQueue:
         self._waiting: OrderedDict[StoreKey, None] = OrderedDict()
         self._flushing: asyncio.Task[None] | None = None
         self.dropped = 0
-        """How many were given up: the oldest of a full queue, and those that the store could not take."""
+        """How many were given up: the oldest of a full queue, and all that left together where the store failed at one of them.
+
+        So it is at most too high: a store that fails says so, but not at which (on a Cluster, the nodes that answer have slid
+        theirs).
+        """
 
     def add(self, key: StoreKey) -> None:
         """Slide ``key`` soon."""
@@ -64,7 +68,7 @@ class TouchQueue:
                 await self._store.touch(keys)
             except StoreError as error:
                 self.dropped += len(keys)
-                log.warning("%d idle timeouts were not slid: %s", len(keys), error)
+                log.warning("up to %d idle timeouts were not slid: %s", len(keys), error)
             except asyncio.CancelledError:
                 self._waiting.update(dict.fromkeys(keys))  # to touch twice does no harm
                 raise

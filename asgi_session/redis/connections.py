@@ -94,7 +94,15 @@ class Connections:
         return connection
 
     async def release(self, connection: AbstractConnection) -> None:
-        """Takes a connection back."""
+        """Takes a connection back.
+
+        The pool drops idle connections when the Sentinels name another master; one that was in use just then would go on reading
+        from the old one, while the invalidation link follows the new one and vouches for what was read.
+        """
+        if isinstance(self.pool, SentinelConnectionPool):
+            server = getattr(connection, "host", None), getattr(connection, "port", None)
+            if self.pool.master_address not in (None, server):
+                await connection.disconnect(nowait=True)
         await self.pool.release(connection)
 
     async def dedicated(self) -> AbstractConnection:

@@ -27,7 +27,8 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     request.public.verdict = verdict
     assert request.presented is not None
     request.session = Transaction.resume(engine, request.client, request.presented, snapshot)
-    request.transaction = request.session.transaction
+    request.transaction = transaction = request.session.transaction
+    transaction.public = request.public
     if principal is not None:
         request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:

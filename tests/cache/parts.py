@@ -31,10 +31,10 @@ class HeldLink(LocalLink):
         for lease in self.leases.values():
             lease.until = self.clock.steady + TRUST
 
-    def lose(self) -> None:
-        """The connection is gone, and who knows what with it."""
-        for lease in self.leases.values():
-            lease.revoke()
+    def lose(self, *buckets: str) -> None:
+        """The connection is gone, and who knows what with it. ``buckets``: those that it told of; all of them by default."""
+        for bucket in buckets or self.leases:
+            self.lease(bucket).revoke()
         for listener in self._listeners:
             listener(None)
 

@@ -34,6 +34,29 @@ async def test_the_local_link_tells_everybody_at_once() -> None:
     assert link.lease("000").until == math.inf
 
 
+def test_who_stops_listening_is_told_nothing_more() -> None:
+    """Also while being told, without anybody else missing it; and who listens twice stops twice."""
+    link, told = LocalLink(), list[str]()
+
+    def once(_: Invalidation | None) -> None:
+        told.append("once")
+        link.unlisten(once)
+
+    def always(_: Invalidation | None) -> None:
+        told.append("always")
+
+    for listener in (once, always, always):
+        link.listen(listener)
+    link.tell(ended(a_key()))
+    link.unlisten(always)
+    link.tell(ended(a_key()))
+    assert told == ["once", "always", "always", "always"]
+    link.unlisten(always)
+    link.unlisten(always)
+    link.tell(ended(a_key()))
+    assert len(told) == 4
+
+
 def test_the_stores_that_can_be_cached() -> None:
     """Both of ours tell what changed."""
     assert isinstance(MemoryStore(), Coherent)

@@ -91,6 +91,16 @@ def test_a_lost_link_empties_it(shelf: Shelf) -> None:
     assert (len(shelf.cache), shelf.cache.bytes) == (0, 0)
 
 
+def test_a_lost_node_leaves_the_sessions_of_the_others(shelf: Shelf) -> None:
+    """On a Cluster trust is per bucket: where news still come, entries stay and are believed."""
+    lost, kept = a_record(key=a_key("ann")), a_record(key=a_key("somebody in another bucket"))
+    assert lost.key.bucket != kept.key.bucket
+    credentials = [shelf.put(record) for record in (lost, kept)]
+    shelf.link.lose(lost.key.bucket)
+    assert len(shelf.cache) == 1
+    assert [shelf.holds(credential) for credential in credentials] == [False, True]
+
+
 # -- bounds -------------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +254,16 @@ def test_news_of_everybody_end_a_whole_bucket(shelf: Shelf) -> None:
     assert [shelf.holds(credential) for credential in credentials] == [False, False, True]
 
 
+def test_news_that_nobody_understands_end_the_trust_in_a_bucket(shelf: Shelf) -> None:
+    """A newer version's: something happened there. A fill that is under way may be older than it, too."""
+    ann, elsewhere, loading = a_record("ann"), a_record(key=a_key("somebody in another bucket")), a_record("ann")
+    credentials = [shelf.put(record) for record in (ann, elsewhere)]
+    fill = shelf.cache.begin(loading.key)
+    shelf.link.tell(Invalidation("unknown", ann.key.bucket))
+    shelf.cache.fill(fill, "loading", loading, HERE, 1e9)
+    assert [shelf.holds(credential) for credential in (*credentials, "loading")] == [False, True, False]
+
+
 @pytest.mark.security("AV-11")
 def test_news_of_many_are_looked_up_in_their_bucket(shelf: Shelf) -> None:
     """Those of everybody come as those of 1,024 buckets: a walk over all entries for each of them would hold the loop for long."""
@@ -276,7 +296,6 @@ def test_news_of_many_are_looked_up_in_their_bucket(shelf: Shelf) -> None:
         lambda record: changed(record.key),
         lambda record: Invalidation("user", record.key.bucket, user_tag("ann", NAMESPACE)),
         lambda record: Invalidation("all", record.key.bucket),
-        lambda record: None,
     ],
 )
 @pytest.mark.security("LC-09")
@@ -284,8 +303,7 @@ def test_a_fill_that_races_news_is_dropped(shelf: Shelf, news: object) -> None:
     """Its answer may be from before."""
     record = a_record("ann")
     fill = shelf.cache.begin(record.key)
-    for listener in shelf.link._listeners:
-        listener(news(record))  # type: ignore[operator]
+    shelf.link.tell(news(record))  # type: ignore[operator]
     assert not fill.may_be_joined()
     shelf.cache.fill(fill, "credential", record, HERE, 1e9)
     assert not shelf.holds("credential")
@@ -319,15 +337,29 @@ def test_a_fill_needs_the_link_from_its_begin_to_its_end(shelf: Shelf, when: str
     assert shelf.holds("credential") is (when == "only during")
 
 
-def test_a_fill_under_a_lost_link_is_dropped_after_it_came_back(shelf: Shelf) -> None:
-    """The new connection knows nothing of what passed between the two."""
+@pytest.mark.parametrize("told", [True, False])
+def test_a_fill_under_a_lost_link_is_dropped_after_it_came_back(shelf: Shelf, told: bool) -> None:
+    """The new connection knows nothing of what passed between the two; whether the loss was told or not."""
     record = a_record()
     fill = shelf.cache.begin(record.key)
-    shelf.link.lease(record.key.bucket).revoke()
+    if told:
+        shelf.link.lose()
+    else:
+        shelf.link.lease(record.key.bucket).revoke()
     shelf.link.prove()
     assert not fill.may_be_joined()
     shelf.cache.fill(fill, "credential", record, HERE, 1e9)
     assert not shelf.holds("credential")
+
+
+def test_a_fill_survives_the_loss_of_another_node(shelf: Shelf) -> None:
+    """Its own news still come."""
+    record = a_record("ann")
+    fill = shelf.cache.begin(record.key)
+    shelf.link.lose(a_key("somebody in another bucket").bucket)
+    assert fill.may_be_joined()
+    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    assert shelf.holds("credential")
 
 
 def test_of_two_fills_of_one_session_the_later_one_counts(shelf: Shelf) -> None:

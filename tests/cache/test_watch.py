@@ -1,15 +1,17 @@
 """Who outlives a request hears of the end of its session: by the link, or by asking where the link can't be believed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from asgi_session import StoreUnavailable
 from asgi_session.cache import watch as module
-from asgi_session.cache.link import Invalidation
+from asgi_session.cache.link import Invalidation, LocalLink
 from asgi_session.cache.watch import SessionWatch, Watch
-from asgi_session.ids import user_tag
+from asgi_session.ids import BUCKETS, StoreKey, user_tag
 from asgi_session.record import EMPTY, Draft, Record
 from tests.cache.parts import HeldLink, a_key, changed, ended
 from tests.support.clock import StoppedClock
@@ -93,6 +95,8 @@ async def test_what_ended_before_the_watch_began_is_noticed(post: Post) -> None:
         (lambda key: Invalidation("user", key.bucket, user_tag("bob", NAMESPACE)), False),
         (lambda key: Invalidation("all", key.bucket), True),
         (lambda key: Invalidation("all", a_key("somebody in another bucket").bucket), False),
+        (lambda key: Invalidation("unknown", key.bucket), False),
+        (lambda key: Invalidation("moved", key.bucket, key.digest), False),  # type: ignore[arg-type]
     ],
 )
 async def test_news_end_those_that_they_are_about(post: Post, news: object, over: bool) -> None:
@@ -110,14 +114,42 @@ async def test_a_visitors_session_has_no_user(post: Post) -> None:
     assert not watch.ended.is_set()
 
 
-@pytest.mark.parametrize("news", [lambda key: changed(key), lambda key: None])
-async def test_where_nobody_knows_the_store_is_asked(post: Post, news: object) -> None:
-    """After a lost reply, and after a lost connection: soon, and once."""
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda link, key: link.tell(changed(key)),
+        lambda link, key: link.tell(Invalidation("unknown", key.bucket)),
+        lambda link, key: link.lose(),
+        lambda link, key: link.lease(key.bucket).revoke(),
+    ],
+    ids=["a lost reply", "what a newer version tells", "a lost connection", "a slot that moved"],
+)
+async def test_where_nobody_knows_the_store_is_asked(post: Post, happens: Callable[[HeldLink, StoreKey], None]) -> None:
+    """Soon, and once."""
     session, watch = await post.watched()
-    for listener in post.link._listeners:
-        listener(news(session.key))  # type: ignore[operator]
+    happens(post.link, session.key)
     assert await post.later(5.0, link=True) == 1
     assert not watch.ended.is_set()
+
+
+async def test_a_lost_node_is_nothing_to_the_sessions_of_others(post: Post) -> None:
+    """On a Cluster: where the news still come, nothing has to be asked."""
+    await post.watched("ann")
+    elsewhere = a_key("somebody in another bucket").bucket
+    await post.watched("somebody in another bucket")
+    post.link.lose(elsewhere)
+    assert await post.later(5.0, link=True) == 1
+
+
+@pytest.mark.security("LC-09", "LC-15")
+async def test_an_end_just_before_the_link_is_back_is_noticed(post: Post) -> None:
+    """It came after the last question, and before anybody told of it."""
+    session, watch = await post.watched()
+    post.link.lose()
+    await post.later(0.25, link=False)
+    await post.store.destroy(session.key)
+    await post.later(2.0, link=True)
+    assert watch.ended.is_set()
 
 
 @pytest.mark.security("LC-09", "LC-15")
@@ -194,6 +226,29 @@ async def test_a_store_that_fails_in_unknown_ways_ends_no_look(post: Post, caplo
     assert "could not be asked for" in caplog.text
 
 
+async def test_a_question_that_failed_is_asked_again_soon(post: Post) -> None:
+    """Also while the link is alive: it tells what happens from now on, and the question was about what happened before."""
+    session = await post.session()
+    await post.store.destroy(session.key)
+    post.store.failures["load"] = StoreUnavailable("down")
+    watch = post.watches.add(session)
+    await looked()
+    post.store.failures.clear()
+    await post.later(1.5, link=True)
+    assert watch.ended.is_set()
+
+
+async def test_what_the_store_says_is_told_to_everybody(post: Post) -> None:
+    """A session that has ended without news may still be in the cache of this process, and other sockets of it open."""
+    heard: list[Invalidation | None] = []
+    session, _ = await post.watched()
+    post.link.listen(heard.append)
+    post.store.link = LocalLink()  # whose news nobody hears
+    await post.store.destroy(session.key)
+    await post.later(2.0, link=False)
+    assert heard == [ended(session.key)]
+
+
 async def test_without_a_link_the_store_is_asked_every_second(post: Post) -> None:
     """A store that tells no news has to be asked."""
     watches = SessionWatch(post.store, None, NAMESPACE, post.clock.monotonic)
@@ -212,6 +267,67 @@ async def test_an_ended_watch_is_not_asked_for(post: Post) -> None:
     session, _ = await post.watched()
     post.link.tell(ended(session.key))
     assert await post.later(5.0, link=False) == 0
+
+
+class Counted(dict[str, Any]):
+    """Counts what is looked at."""
+
+    def __init__(self, content: dict[str, Any], looks: Counter[str]) -> None:
+        super().__init__(content)
+        self.looks = looks
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.looks["found"] += 1
+        return super().get(key, default)
+
+    def values(self) -> Any:
+        self.looks["walked"] += len(self)
+        return super().values()
+
+    def items(self) -> Any:
+        self.looks["walked"] += len(self)
+        return super().items()
+
+    def __iter__(self) -> Any:
+        self.looks["walked"] += len(self)
+        return super().__iter__()
+
+
+@pytest.mark.security("AV-11")
+async def test_news_look_at_those_whom_they_may_be_about(post: Post) -> None:
+    """However many sockets are open: a commit at none, an end at its session, the end of everybody at each of them once."""
+    sessions = [await post.session(None) for _ in range(2000)]
+    watches = [post.watches.add(session) for session in sessions]
+    looks: Counter[str] = Counter()
+    post.watches._buckets = Counted({bucket: Counted(held, looks) for bucket, held in post.watches._buckets.items()}, looks)
+
+    for session in sessions:
+        post.link.tell(changed(session.key, "7"))
+    assert looks == {}
+    for session in sessions[:500]:
+        post.link.tell(ended(session.key))
+    assert [watch.ended.is_set() for watch in watches] == 500 * [True] + 1500 * [False]
+    assert looks["walked"] == 0
+    for number in range(BUCKETS):
+        post.link.tell(Invalidation("all", f"{number:03x}"))
+    assert all(watch.ended.is_set() for watch in watches)
+    assert looks["walked"] == 1500
+
+
+async def test_nobody_listens_for_nothing(post: Post) -> None:
+    """From the first watch to the last: a manager that is made for each job leaves nothing behind in the store that all share."""
+    assert post.link._listeners == ()
+    (session, first), second = await post.watched(), post.watches.add(await post.session())
+    assert len(post.link._listeners) == 1
+    post.watches.remove(first)
+    assert len(post.link._listeners) == 1
+    post.link.tell(ended(second.key))
+    assert post.link._listeners == ()
+    post.watches.remove(second)
+    post.watches.add(session)
+    assert len(post.link._listeners) == 1
+    await post.watches.stop()
+    assert post.link._listeners == ()
 
 
 async def test_looking_ends_with_the_last_watch(post: Post) -> None:

@@ -10,6 +10,7 @@ from asgi_session import SessionManager
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
+from asgi_session.stores.redis.link import RedisLink
 from tests.cache.workers import Worker, denial_by, seconds_until, until, workers
 from tests.services.cluster import RedisCluster
 from tests.services.redis import RedisServer
@@ -163,13 +164,29 @@ async def test_a_node_that_is_killed(cluster_url: str, cluster: RedisCluster, na
     async with two_workers(cluster_url, namespace) as (one, other):
         ended, kept = [await other.meets(await one.manager.create("ann")) for _ in range(2)]
         slot = slot_of(cluster, namespace, ended)
+        elsewhere = await known_elsewhere(cluster, namespace, one, other, slot)
+        link = other.store.link
+        assert isinstance(link, RedisLink)
+        lost, generation = link.lost, link.lease(elsewhere[:3]).generation
         cluster.master_of(slot).cli.wait(1, 2000)
         cluster.kill_master(slot)
+        await until(lambda: link.lost > lost, "the loss is noticed", seconds=10)
+        assert (await other.judge(elsewhere))["how"] == ["quick", True, "valid"]
         assert await ends(one, other, ended) < BOUND
         while (response := await other.get("/judged", kept)).status == 503:
             await asyncio.sleep(0.01)
         assert response.json()["user"] == "ann"
+        assert link.lease(elsewhere[:3]).generation == generation
         await other.meets(await one.manager.create("ann"))
+
+
+async def known_elsewhere(cluster: RedisCluster, namespace: str, one: Worker, other: Worker, slot: int) -> str:
+    """A session that the other worker knows, on another node than ``slot``."""
+    while True:
+        visitor = await one.manager.create()
+        assert visitor.credential is not None
+        if cluster.master_of(slot_of(cluster, namespace, visitor.credential)) is not cluster.master_of(slot):
+            return await other.meets(visitor, user=None)
 
 
 @pytest.mark.security("LC-09")

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from redis.asyncio.sentinel import SentinelConnectionPool
 
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
@@ -148,6 +149,26 @@ class TestSentinel:
             connection = await connections.dedicated()
             assert await connections.is_current(connection) is current
             await connection.disconnect()
+
+    @pytest.mark.security("LC-09", "ST-15")
+    async def test_a_connection_in_use_does_not_outlive_its_master(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once a new connection has met the next master, none goes back to the old one, which may still take itself for it."""
+        ((_, connections),) = await make_client(sentinel_url).servers()
+        busy = await connections.acquire()
+        assert isinstance(connections.pool, SentinelConnectionPool)
+
+        async def named(_service: str) -> tuple[str, int]:
+            return "127.0.0.1", sentinel.replica.port
+
+        monkeypatch.setattr(connections.pool.sentinel_manager, "discover_master", named)
+        await (await connections.dedicated()).disconnect()
+        await connections.release(busy)
+        following = await connections.acquire()
+        assert getattr(following, "port", None) == sentinel.replica.port
+        await connections.release(following)
+        await connections.close()
 
     async def test_dead_sentinels_are_passed_over(
         self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient

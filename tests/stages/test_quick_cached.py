@@ -31,8 +31,8 @@ async def fresh(scope: Scope) -> Any:
     try:
         await scope["session"].require_fresh()
     except SessionGone:
-        return "gone"
-    return "fresh"
+        return ["gone", *how(scope)]
+    return ["fresh", *how(scope)]
 
 
 PAGES = {**SITE, "/how": how, "/account": how, "/admin": how, "/admin/users": how, "/fresh": fresh}
@@ -203,13 +203,33 @@ async def test_a_handler_may_ask_the_store_itself() -> None:
     async with visiting(sessions(PAGES, store=store)) as browser:
         await known(browser)
         loads = store.calls["load"]
-        assert (await browser.get("/fresh")).json() == "fresh"
+        assert (await browser.get("/fresh")).json() == ["fresh", "full", False, "asked"]
         assert store.calls["load"] == loads + 1
+        assert (await browser.get("/how")).json() == KNOWN
         store._forget(store_key(browser.credential.partition(".")[0]))
         assert (await browser.get("/how")).json() == KNOWN
-        assert (await browser.get("/fresh")).json() == "gone"
+        assert (await browser.get("/fresh")).json() == ["gone", "full", False, "absent"]
+        assert (await browser.get("/how")).json() == ["full", False, "absent"]
     async with visiting(sessions(PAGES)) as browser:
-        assert (await browser.get("/fresh")).json() == "gone"
+        assert (await browser.get("/fresh")).json() == ["gone", "quick", False, "anonymous"]
+
+
+async def test_a_handler_that_finds_the_end_tells_the_sockets() -> None:
+    """What was found out without news is news from then on, to everybody in this process."""
+    store = WatchedStore()
+    async with visiting(sessions(PAGES, store=store)) as browser:
+        await known(browser)
+        key = store_key(browser.credential.partition(".")[0])
+        record = await store.load(key)
+        assert record is not None
+        watch = browser.app._engine.watches.add(record)
+        asked = store.calls["load"]
+        while store.calls["load"] == asked:
+            await asyncio.sleep(0)  # the first look finds it alive
+        store._forget(key)
+        assert not watch.ended.is_set()
+        await browser.get("/fresh")
+        assert watch.ended.is_set()
 
 
 @pytest.mark.parametrize("path", ["/fresh", "/account"])

@@ -18,12 +18,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...cache.link import TRUST, Invalidation, Lease, Listener
+from ...cache.link import TRUST, Invalidation, Lease, Listener, without
 from ...clock import SYSTEM_CLOCK
 from ...exceptions import StoreError
 from ...ids import BUCKETS
 from ...redis.client import RedisClient
 from .keys import Keys
+from .news import news_of
 from .topology import slots_served
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class RedisLink:
         self.monotonic = monotonic
         self.sleep = sleep
         self._keys = Keys(namespace)
-        self._listeners: list[Listener] = []
+        self._listeners: tuple[Listener, ...] = ()  # replaced as a whole: it may change while it is walked through
         self._whole = Lease()
         self._leases: dict[str, Lease] = {}
         self._supervisor: asyncio.Task[None] | None = None
@@ -73,7 +74,11 @@ class RedisLink:
 
     def listen(self, listener: Listener) -> None:
         """See :meth:`InvalidationLink.listen`."""
-        self._listeners.append(listener)
+        self._listeners += (listener,)
+
+    def unlisten(self, listener: Listener) -> None:
+        """See :meth:`InvalidationLink.unlisten`."""
+        self._listeners = without(self._listeners, listener)
 
     def tell(self, news: Invalidation | None) -> None:
         """See :meth:`InvalidationLink.tell`."""
@@ -212,8 +217,7 @@ class Follower:
     def _hear(self, push: list[Any]) -> None:
         kind = push[0]
         if kind in (b"message", b"smessage"):
-            kind, bucket, subject, detail = push[2].decode("ascii").split(" ")
-            self._link.tell(Invalidation(kind, bucket, subject, detail))
+            self._link.tell(news_of(push[2]))
         elif kind == b"ssubscribe":
             bucket = self._channels[push[1]]
             self._link.lease(bucket).revoke()  # what was filled before, while another node was followed, may have missed news

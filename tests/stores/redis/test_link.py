@@ -340,8 +340,17 @@ async def test_news_are_told(rig: Rig) -> None:
     ]
 
 
+async def test_news_of_a_kind_that_is_not_known_are_told_as_such(rig: Rig) -> None:
+    """A newer version publishes them: the connection stays, or an upgrade would be the end of all caching."""
+    rig.server.wire.say(MASTER)
+    rig.server.wire.say([b"message", b"test:n", b"moved 3ff digest 7"])
+    await settle()
+    assert rig.heard == [Invalidation("unknown", "3ff")]
+    assert rig.left() > 0
+
+
 async def test_what_is_no_news_ends_trust(rig: Rig) -> None:
-    """Another version of this package, or somebody else, publishes what we don't understand: better no cache than a wrong one."""
+    """Nobody can tell which sessions it is about: better no cache than a wrong one."""
     rig.server.wire.say(MASTER)
     await settle()
     rig.server.wire.say([b"message", b"test:n", b"what is this"])
@@ -355,6 +364,24 @@ async def test_confirmations_are_no_news(rig: Rig) -> None:
     await settle()
     assert rig.heard == []
     assert not rig.server.wires[0].closed
+
+
+async def test_who_does_not_listen_is_told_nothing(rig: Rig) -> None:
+    """And keeps nobody else from it, also who stops while being told."""
+    told: list[str] = []
+
+    def once(_: Invalidation | None) -> None:
+        told.append("once")
+        rig.link.unlisten(once)
+
+    def always(_: Invalidation | None) -> None:
+        told.append("always")
+
+    rig.link.listen(once)
+    rig.link.listen(always)
+    for _ in range(2):
+        rig.link.tell(Invalidation("all", "3ff"))
+    assert told == ["once", "always", "always"]
 
 
 async def test_one_lease_holds_for_all_buckets(rig: Rig) -> None:
@@ -553,7 +580,7 @@ async def test_a_node_that_left_the_cluster_is_not_followed_any_more(cluster: Ri
 
 
 async def test_a_lost_node_takes_the_trust_in_its_own_buckets_alone(cluster: Rig) -> None:
-    """The other nodes' news still come; the caches are emptied all the same, since they can't tell one from the other."""
+    """The other nodes' news still come. Who is told of the loss sees by the leases, which are revoked before, what it is about."""
     await trusted(cluster, "000")
     cluster.client.places["two"] = two = Server()
     two.answers = agree
@@ -562,10 +589,13 @@ async def test_a_lost_node_takes_the_trust_in_its_own_buckets_alone(cluster: Rig
         two.wire.say(serves(str(slot("001"))))
         cluster.server.wire.say(serves(str(slot("000"))))
         await cluster.time.let_pass(0.5)
+    told: list[tuple[bool, bool]] = []
+    cluster.link.listen(lambda _: told.append((cluster.left("000") > 0, cluster.left("001") > 0)))
     cluster.server.wire.say(ConnectionResetError())
     await settle()
     assert (cluster.left("000"), cluster.left("001") > 0) == (-math.inf, True)
     assert cluster.heard == [None]
+    assert told == [(False, True)]
 
 
 # -- what the store tells its own process ------------------------------------------------------------------------------

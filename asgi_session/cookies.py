@@ -199,7 +199,8 @@ def _format(name: str, before: str, after: str) -> CookieFormat:
 FORWARDING = frozenset(
     b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto x-forwarded-protocol "
     b"x-forwarded-scheme x-forwarded-server x-forwarded-ssl x-forwarded-by x-original-forwarded-for x-original-host "
-    b"x-original-proto x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip front-end-https x-url-scheme".split()
+    b"x-original-proto x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip front-end-https "
+    b"x-url-scheme".split()
 )
 """What proxies say of the request that they pass on."""
 

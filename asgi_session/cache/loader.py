@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..ids import StoreKey
-from ..record import Record
+from ..snapshot import Snapshot
 from .sessions import Context, Fill, SessionCache
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class _Load(NamedTuple):
     """A load under way."""
 
     fill: Fill
-    answer: "asyncio.Task[Record | None]"
+    answer: "asyncio.Task[Snapshot | None]"
 
 
 class SessionLoader:
@@ -30,16 +30,17 @@ class SessionLoader:
         self._cache = cache
         self._touch_after = touch_after
         self._joinable: dict[StoreKey, _Load] = {}
-        self._tasks: set[asyncio.Task[Record | None]] = set()
+        self._tasks: set[asyncio.Task[Snapshot | None]] = set()
 
-    async def load(self, key: StoreKey, credential: str, context: Context) -> Record | None:
-        """The record of ``key``, which ``credential`` leads to, fresh from the store; remembered for ``context``.
+    async def load(self, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
+        """The session of ``key``, which ``credential`` leads to, fresh from the store; remembered for ``context``.
 
         Raises:
             StoreError: as the store does, to each who waits.
         """
         if self._cache is None:
-            return await self._store.load(key, touch_after=self._touch_after)
+            record = await self._store.load(key, touch_after=self._touch_after)
+            return Snapshot(record) if record is not None else None
         load = self._joinable.get(key)
         if load is None or not load.fill.may_be_joined() or load.answer.get_loop() is not asyncio.get_running_loop():
             load = self._begin(self._cache, key, credential, context)
@@ -60,14 +61,16 @@ class SessionLoader:
         answer.add_done_callback(lambda done: self._done(load))
         return load
 
-    async def _load(self, cache: SessionCache, fill: Fill, credential: str, context: Context) -> Record | None:
+    async def _load(self, cache: SessionCache, fill: Fill, credential: str, context: Context) -> Snapshot | None:
         try:
             record = await self._store.load(fill.key, touch_after=self._touch_after)
         except BaseException:
             cache.end(fill)
             raise
-        cache.fill(fill, credential, record, context, self._touch_after)
-        return record
+        kept = cache.fill(fill, credential, record, context, self._touch_after)
+        if record is None or (kept is not None and kept.record is record):
+            return kept
+        return Snapshot(record)
 
     def _done(self, load: _Load) -> None:
         self._tasks.discard(load.answer)

@@ -138,29 +138,30 @@ class SessionCache:
         fill = self._fills[key] = Fill(key, self._link.lease(key.bucket), self._monotonic())
         return fill
 
-    def fill(self, fill: Fill, credential: str, record: Record | None, context: Context, touch_after: float) -> None:
-        """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted."""
+    def fill(self, fill: Fill, credential: str, record: Record | None, context: Context, touch_after: float) -> Snapshot | None:
+        """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted; returns what is kept."""
         self.end(fill)
         if not fill.heard or not fill.may_be_joined() or self._monotonic() >= fill.lease.until:
-            return
+            return None
         age = self._policy.max_age if record is not None else self._policy.absent_age
         if record is not None:
             age = min(age, record.deadline - record.read_at)
         if age <= 0:
-            return
+            return None
         before = self._credentials[fill.key.bucket].get(fill.key, credential)  # signed with another secret: one entry a session
         for known in {credential, before}:
             if known in self._entries:
                 self._drop(known)
         entry = self._entry(fill, age, record, context, touch_after)
         if entry.size > self._policy.max_bytes:
-            return  # rather than throw out all others for it
+            return None  # rather than throw out all others for it
         self._entries[credential] = entry
         self._credentials[fill.key.bucket][fill.key] = credential
         self._bytes += entry.size
         while len(self._entries) > self._policy.max_entries or self._bytes > self._policy.max_bytes:
             self._drop(next(iter(self._entries)))
             self.evictions += 1
+        return entry.snapshot
 
     def _entry(self, fill: Fill, age: float, record: Record | None, context: Context, touch_after: float) -> Entry:
         now = fill.started  # the store looked later than this, so nothing of what it said ends earlier than we think

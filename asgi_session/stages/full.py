@@ -13,7 +13,6 @@ from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
 from ..ids import StoreKey
-from ..snapshot import Snapshot
 from ..tokens.issuers import Issuers
 from . import accept
 from .base import Answer, Rejection, bearer_refused, unavailable
@@ -61,11 +60,11 @@ class Full:
     async def _session(self, request: Request, key: StoreKey) -> Rejection | None:
         presented = request.presented or ""
         try:
-            record = await self._loader.load(key, presented, request.context)
+            snapshot = await self._loader.load(key, presented, request.context)
         except StoreError as error:
             return self._store_failed(request, error)
-        if record is not None:
-            accept.session(request, self._engine, Snapshot(record), accept.principal_of(record), _VALID_FOR[request.escalated])
+        if snapshot is not None:
+            accept.session(request, self._engine, snapshot, accept.principal_of(snapshot.record), _VALID_FOR[request.escalated])
             return None
         if request.cookie is None:
             return UNKNOWN_SESSION

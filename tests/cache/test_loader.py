@@ -26,7 +26,11 @@ class Desk:
 
     def ask(self, key: StoreKey, credential: str = "credential") -> "asyncio.Task[Record | None]":
         """A request that needs the session."""
-        return asyncio.ensure_future(self.loader.load(key, credential, HERE))
+        return asyncio.ensure_future(self._answer(key, credential))
+
+    async def _answer(self, key: StoreKey, credential: str) -> Record | None:
+        snapshot = await self.loader.load(key, credential, HERE)
+        return snapshot.record if snapshot is not None else None
 
     def hold(self) -> Gate:
         """From now on, loads wait at this gate; those that wait at an earlier one stay there."""
@@ -51,6 +55,15 @@ async def test_who_asks_at_the_same_time_shares_a_load(desk: Desk) -> None:
     assert desk.store.calls["load"] == 1
     assert {record.data["a"] for record in records if record} == {b"1"}
     assert desk.shelf.holds("credential")
+
+
+async def test_what_is_decoded_for_the_request_is_what_is_kept(desk: Desk) -> None:
+    """Once, for all who wait and all who come later."""
+    session = await desk.session()
+    one, other = await asyncio.gather(*(desk.loader.load(session.key, "credential", HERE) for _ in range(2)))
+    entry = desk.shelf.cache.get("credential", 0.0)
+    assert entry is not None
+    assert one is other is entry.snapshot
 
 
 async def test_different_sessions_do_not_wait_for_each_other(desk: Desk) -> None:

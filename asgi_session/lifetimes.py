@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Self
 
+from .arguments import is_number, shown
 from .exceptions import Problem, SessionError
 
 DAY = 24 * 3600.0
@@ -56,8 +57,8 @@ class Lifetimes:
         """What is wrong with these lifetimes."""
         found = []
         for field, value in (("idle_timeout", self.idle), ("absolute_timeout", self.absolute)):
-            if not isfinite(value) or value > LONGEST:
-                found.append(Problem(field, f"{value!r} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
+            if not is_number(value, -LONGEST, LONGEST):
+                found.append(Problem(field, f"{shown(value)} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
         return found
 
 

@@ -56,7 +56,7 @@ class SessionManager:
         *,
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
-        absolute_timeout: float | None = None,
+        absolute_timeout: float = 30 * 24 * 60 * 60,
     ) -> None:
         settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
         self._problems = settings.problems()

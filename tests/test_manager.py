@@ -327,7 +327,7 @@ async def test_what_a_store_can_not_do_is_said() -> None:
     """A store without the extra powers serves sessions; asking for more names the store."""
     inner = MemoryStore()
     plain = SimpleNamespace(
-        **{name: getattr(inner, name) for name in ("namespace", "problems", "start", "stop", "create", "load", "commit", "destroy")}
+        **{name: getattr(inner, name) for name in [*vars(SessionStore)["__annotations__"], *vars(SessionStore)] if name.isalpha()}
     )
     async with SessionManager(SECRET, store=plain) as manager:  # type: ignore[arg-type]
         made = await manager.create("ann")

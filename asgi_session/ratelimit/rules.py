@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, get_args
 
 from limits import RateLimitItem, parse_many
 
+from asgi_session.arguments import texts, within
 from asgi_session.exceptions import Problem
 from asgi_session.ratelimit.base import LimitSubject, OnStoreError, Permit, Quota, QuotaPolicy, Strategy
 from asgi_session.ratelimit.paths import PathPatterns
@@ -65,9 +66,9 @@ class RateLimit:
         if self.stage == "auto":
             self._set("stage", "edge" if self.key == "ip" else "identity")
         if self.methods is not None:
-            self._set("methods", frozenset(method.upper() for method in _texts(self.methods)))
+            self._set("methods", frozenset(str(method).upper() for method in texts(self.methods)))
         if self.paths is not None:
-            self._set("paths", tuple(_texts(self.paths)))
+            self._set("paths", tuple(map(str, texts(self.paths))))
         self._set("_patterns", None if self.paths is None else PathPatterns(self.paths))
         items = _parse(self.limit)
         self._set("name", self.name or _default_name(items, self.key))
@@ -145,7 +146,9 @@ class FailureBudget:
     then up to its number of processes as large.
     """
 
-    limit: str = "20/minute"
+    limit: str = "300/minute"
+    """In the notation of ``limits``. Enough for an office behind one address whose clients all go on with a token that is over, or
+    with a cookie of a secret that was dropped; few enough that forged ones cost a process five signatures a second at most."""
     _: KW_ONLY
     name: str = "failed-credentials"
     shared: bool = False
@@ -171,24 +174,16 @@ class FailureBudget:
         return _problems_of_policy(self.policy, self.limit)
 
 
-def problems_of(rules: Sequence[RateLimit | FailureBudget], *, field: str = "rate_limits") -> list[Problem]:
-    """Everything that is wrong with a middleware's rules: each one by itself, and names that two of them share."""
-    found = [
-        replace(problem, field=f"{field}[{index}].{problem.field}")
-        for index, rule in enumerate(rules)
-        for problem in rule.problems()
-    ]
-    names = Counter(quota.name for rule in rules for quota in rule.policy.quotas)
-    names.update(rule.name for rule in rules if len(rule.policy.quotas) > 1)
+def problems_of(rules: Mapping[str, RateLimit | FailureBudget]) -> list[Problem]:
+    """Everything that is wrong with a middleware's rules, by the name of its argument: each by itself, and names that two share."""
+    found = [problem for name, rule in rules.items() for problem in within(name, rule.problems())]
+    names = Counter(str(quota.name) for rule in rules.values() for quota in rule.policy.quotas)
+    names.update(rule.name for rule in rules.values() if len(rule.policy.quotas) > 1)
     doubled = [name for name, count in names.items() if count > 1]
     return found + [
-        Problem(field, f"two of them are called {name!r}.", f'Give one a name of its own: name="{name}-2".') for name in doubled
+        Problem("rate_limits", f"two of them are called {name!r}.", f'Give one a name of its own: name="{name}-2".')
+        for name in doubled
     ]
-
-
-def _texts(values: Collection[str]) -> Iterable[str]:
-    """A lone text is meant as one value, not as its letters."""
-    return (values,) if isinstance(values, str) else map(str, values)
 
 
 def _is_count(value: object) -> bool:
@@ -233,11 +228,15 @@ def _problems_of_policy(policy: QuotaPolicy, limit: str) -> list[Problem]:
             found.append(Problem("strategy", f'"moving" keeps {quota.limit:,} entries for each client.', fix))
     if len({quota.window for quota in policy.quotas}) < len(policy.quotas):
         found.append(Problem("limit", f"{limit!r} names one window twice.", "Keep the stricter one."))
-    if not _NAME.fullmatch(str(policy.name)):
+    if not _is_name(policy.name):
         fix = "Use 1 to 64 letters, digits, dots, dashes and underscores."
         found.append(Problem("name", f"{policy.name!r} can't stand in a header.", fix))
     found += _problem_of_choice("on_store_error", policy.on_store_error, get_args(OnStoreError))
     return found + _problem_of_choice("strategy", policy.strategy, get_args(Strategy))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _problem_of_choice(name: str, value: str, choices: tuple[str, ...]) -> list[Problem]:

@@ -14,6 +14,7 @@ WebSocket handshakes are checked like unsafe requests although they are GETs: sc
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\\;?#%\x00-\x20\x7f]+)+/?")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,30 @@ def _is_text(pattern: re.Pattern[str], value: object) -> bool:
 
 
 def _is_origin(origin: object) -> bool:
+    """Whether a browser may send exactly this (HTML's serialization of an origin): anything else would never match."""
     parts = _split(origin) if isinstance(origin, str) else None
-    return parts is not None and origin == origin.lower() and not origin.endswith(("/", "?", "#")) and not {"@", "*"} & set(origin)
+    if parts is None:
+        return False
+    scheme, host, port = parts
+    if ":" in host:
+        spelt = f"[{host}]" if _is_address(host) else ""
+    else:
+        is_number = host.rstrip(".").rpartition(".")[2].isdigit()
+        spelt = host if _HOST_NAME.fullmatch(host) and (not is_number or _is_address(host)) else ""
+    return bool(spelt) and origin == f"{scheme}://{spelt}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _bad_origin(field: str, origin: object) -> Problem:
-    fix = "Write scheme, host and port as a browser sends them, in lower case, without path or wildcard: https://app.example.com"
+    fix = (
+        "Write it as a browser sends it: https://app.example.com, in lower case and without path, wildcard or default port (:443); "
+        "letters that are not ASCII as xn--…"
+    )
     return Problem(field, f"{shown(origin)} is no origin.", fix)

@@ -14,7 +14,7 @@ from asgi_session.ratelimit.base import LimitSubject, OnStoreError, Permit, Quot
 from asgi_session.ratelimit.paths import PathPatterns
 
 Stage = Literal["auto", "edge", "identity"]
-KeyFunction = Callable[[LimitSubject], str | None]
+KeyFunction = Callable[[LimitSubject], str | int | None]
 CostFunction = Callable[[LimitSubject], int]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -40,7 +40,7 @@ class RateLimit:
     _: KW_ONLY
     key: str | KeyFunction = "ip"
     """Whose quota a request uses: ``"ip"`` (an IPv6 client is its /64 network), ``"user"``, ``"session"``, or a function of
-    the request that returns a text, or None where the rule does not apply to it."""
+    the request that returns a text or a whole number, or None where the rule does not apply to it."""
     name: str = ""
     """How headers, errors and metrics call it. Default: made of limit and key, ``"100-per-minute-ip"``."""
     methods: Collection[str] | None = None

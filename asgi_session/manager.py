@@ -18,6 +18,7 @@ from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
 from .settings import SecretKeys, SessionSettings
 from .stores.base import Maintenance, SessionStore, StoreHealth, StoreStats, UserSessions
+from .user_ids import require_user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,12 @@ class SessionManager:
         """A new session, in one round trip; its ``credential`` is what the client must be given.
 
         Raises:
+            SessionError: ``user_id`` is no text, or an empty one. None makes a session of nobody.
             SessionValueError: a value can't be stored.
             StoreUnavailable: it may or may not exist; nobody knows its credential.
         """
+        if user_id is not None:
+            require_user_id(user_id)
         encoded = {key: codec.encode(key, value) for key, value in (data or {}).items()}
         codec.check_size(encoded)
         lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
@@ -169,14 +173,23 @@ class SessionManager:
     # -- many -----------------------------------------------------------------------------------------------------------
 
     async def list_for_user(self, user_id: str) -> Sequence[StoredSession]:
-        """The user's sessions, newest first: live ones, and those revoked within the last day."""
+        """The user's sessions, newest first: live ones, and those revoked within the last day.
+
+        Raises:
+            SessionError: ``user_id`` is no text, or an empty one.
+        """
+        require_user_id(user_id)
         return [_stored(record) for record in await self._user_sessions().list_for_user(user_id)]
 
     async def revoke_user(self, user_id: str, *, keep: str | None = None) -> bool:
         """End all sessions of the user that exist now, but ``keep``. One step, however many there are.
 
         False, and nothing has changed, where ``keep`` is not a live session of this user.
+
+        Raises:
+            SessionError: ``user_id`` is no text, or an empty one.
         """
+        require_user_id(user_id)
         kept = self._key(keep) if keep is not None else None
         if keep is not None and kept is None:
             return False

@@ -103,6 +103,8 @@ class SessionManager:
     ) -> StoredSession:  # fmt: skip
         """A new session, in one round trip; its ``credential`` is what the client must be given.
 
+        With ``lifetime`` (seconds) it ends then, idle or not; it never outlives ``absolute_timeout``.
+
         Raises:
             SessionError: ``user_id`` is no text, or an empty one. None makes a session of nobody.
             SessionValueError: a value can't be stored.
@@ -152,12 +154,24 @@ class SessionManager:
     async def extend(self, session: str, lifetime: float) -> StoredSession | None:
         """Let the session live ``lifetime`` seconds from now, idle or not. Zero or less ends it now. None where it has ended.
 
+        It never outlives this manager's ``absolute_timeout``, counted from its creation or login, unless it was allowed to before:
+        then its absolute end stays where it is. ``expires_at`` of the answer says when it ends. Two round trips.
+
         Raises:
             SessionError: ``lifetime`` is longer than any session may live (400 days).
         """
         if finite(lifetime) <= 0:
             await self.destroy(session)
             return None
+        key = self._key(session)
+        record = await self._engine.store.load(key) if key is not None else None
+        if record is None:
+            return None
+        ceiling = max(record.expires_at, record.created_at + self._engine.lifetimes.absolute)
+        longest = ceiling - record.read_at
+        if lifetime >= longest and record.expires_at == ceiling:  # not set again, or each call would add the time of its trip
+            return await self._commit(session, Changes(idle_timeout=longest))
+        lifetime = min(lifetime, longest)
         return await self._commit(session, Changes(idle_timeout=lifetime, lifetime=lifetime))
 
     async def destroy(self, session: str) -> bool:

@@ -36,8 +36,12 @@ POLICIES: list[tuple[str, Any, dict[str, Any]]] = [
     ),
     ("cache", CachePolicy, {"max_entries": "5", "max_bytes": 5.5, "max_age": "5", "absent_age": "5", "enabled": 5}),
     ("validation", ValidationPolicy, {"full_every": "5", "always_full": 5}),
-    ("rate_limits", RateLimit, {"limit": 5, "key": 5, "name": 5, "methods": 5, "paths": 5, "cost": "5", "strategy": 5, "stage": 5}),
-    ("failed_credentials", FailureBudget, {"limit": 5, "name": 5, "on_store_error": 5}),
+    (
+        "rate_limits",
+        RateLimit,
+        {"limit": 5, "key": 5, "name": 5, "methods": 5, "paths": 5, "cost": "5", "strategy": 5, "stage": 5, "legacy_headers": 5},
+    ),
+    ("failed_credentials", FailureBudget, {"limit": 5, "name": 5, "shared": 5, "on_store_error": 5}),
     ("bearer", JWTVerifier, {"issuer": ["x"], "audience": 5, "algorithms": 5, "claims": None, "keys": None, "cache_size": "5"}),
     ("trusted_proxies", TrustedProxies, {"proxies": 5, "header": 5}),
 ]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from limits import RateLimitItem, parse_many
 
-from asgi_session.arguments import texts, within
+from asgi_session.arguments import shown, texts, within
 from asgi_session.exceptions import Problem
 from asgi_session.ratelimit.base import LimitSubject, OnStoreError, Permit, Quota, QuotaPolicy, Strategy
 from asgi_session.ratelimit.paths import PathPatterns
@@ -58,6 +58,9 @@ class RateLimit:
     stage: Stage = "auto"
     """``"edge"``: before anything is validated; only the connection is known. ``"identity"``: after it. By default the
     edge for ``key="ip"``, else identity."""
+    legacy_headers: bool = False
+    """For clients that know only the fields of older drafts: also send ``RateLimit-Limit``, ``RateLimit-Remaining`` and
+    ``RateLimit-Reset``. Of several rules that do, the one that is nearest to its end is told there."""
     policy: QuotaPolicy = field(init=False, repr=False)
     """What the storages see of it."""
     _patterns: PathPatterns | None = field(init=False, repr=False, compare=False)
@@ -72,7 +75,8 @@ class RateLimit:
         self._set("_patterns", None if self.paths is None else PathPatterns(self.paths))
         items = _parse(self.limit)
         self._set("name", self.name or _default_name(items, self.key))
-        policy = QuotaPolicy(self.name, _quotas(self.name, items), self.strategy, self.on_store_error)
+        quotas = _quotas(self.name, items, legacy_headers=self.legacy_headers)
+        policy = QuotaPolicy(self.name, quotas, self.strategy, self.on_store_error)
         self._set("policy", policy)
 
     def _set(self, field_name: str, value: object) -> None:
@@ -123,6 +127,7 @@ class RateLimit:
         for name, values in (("methods", self.methods), ("paths", self.paths)):
             if values is not None and not values:
                 found.append(Problem(name, "is empty, so the rule would never apply.", "Leave it out to mean all."))
+        found += _problem_of_flag("legacy_headers", self.legacy_headers)
         return found + self._problems_of_cost()
 
     def _problems_of_cost(self) -> list[Problem]:
@@ -171,7 +176,7 @@ class FailureBudget:
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the arguments; empty when the budget can be used."""
-        return _problems_of_policy(self.policy, self.limit)
+        return _problems_of_policy(self.policy, self.limit) + _problem_of_flag("shared", self.shared)
 
 
 def problems_of(rules: Mapping[str, RateLimit | FailureBudget]) -> list[Problem]:
@@ -208,11 +213,10 @@ def _window_name(item: RateLimitItem) -> str:
     return unit if item.multiples == 1 else f"{item.multiples}-{unit}"
 
 
-def _quotas(name: str, items: Sequence[RateLimitItem]) -> tuple[Quota, ...]:
+def _quotas(name: str, items: Sequence[RateLimitItem], *, legacy_headers: bool = False) -> tuple[Quota, ...]:
     """A rule's only quota has its name; of several, each has its window in the name as well."""
-    return tuple(
-        Quota(name if len(items) == 1 else f"{name}-{_window_name(item)}", item.amount, item.get_expiry()) for item in items
-    )
+    names = [name if len(items) == 1 else f"{name}-{_window_name(item)}" for item in items]
+    return tuple(Quota(called, item.amount, item.get_expiry(), legacy_headers) for called, item in zip(names, items, strict=True))
 
 
 def _problems_of_policy(policy: QuotaPolicy, limit: str) -> list[Problem]:
@@ -237,6 +241,10 @@ def _problems_of_policy(policy: QuotaPolicy, limit: str) -> list[Problem]:
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _problem_of_flag(name: str, value: object) -> list[Problem]:
+    return [] if isinstance(value, bool) else [Problem(name, f"is {shown(value)}.", "Write True or False.")]
 
 
 def _problem_of_choice(name: str, value: str, choices: tuple[str, ...]) -> list[Problem]:

@@ -43,7 +43,7 @@ class Choices:
         fix = "Pass a ValidationPolicy."
         self.validation = given.one("validation", validation, ValidationPolicy, default=ValidationPolicy(), fix=fix)
         self.proxies = self._proxies_of(trusted_proxies)
-        self.on_store_error = on_store_error
+        self.on_store_error: OnStoreError = on_store_error
 
     @property
     def verifiers(self) -> tuple[TokenVerifier, ...]:

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_session import CachePolicy, CSRFPolicy, FailureBudget, JWTVerifier, RateLimit, ValidationPolicy
-from asgi_session.client_address import TrustedProxies
+from asgi_session import CachePolicy, CSRFPolicy, FailureBudget, JWTVerifier, RateLimit, TrustedProxies, ValidationPolicy
 from tests.support.asgi import exchange, http_scope
 from tests.support.configuration import fields_of_problems, problems_with
 from tests.support.site import sessions, visiting

@@ -4,6 +4,7 @@ Read the package in a request's order: ``middleware`` → ``stages`` → ``trans
 """
 
 from .cache.policy import CachePolicy, ValidationPolicy
+from .client_address import TrustedProxies
 from .csrf import CSRFPolicy
 from .exceptions import (
     AsgiSessionError,
@@ -55,6 +56,7 @@ __all__ = [
     "TokenError",
     "TokenExpired",
     "TokenInvalid",
+    "TrustedProxies",
     "ValidationPolicy",
     "VerifiedToken",
 ]

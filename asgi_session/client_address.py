@@ -24,6 +24,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Literal
 
+from asgi_session.arguments import shown, texts
 from asgi_session.exceptions import Problem
 
 Address = IPv4Address | IPv6Address
@@ -49,11 +50,12 @@ _ELEMENT = re.compile(rf"{_PAIR.pattern}(?:\s*;\s*{_PAIR.pattern})*;?")
 class TrustedProxies:
     """Finds the client's address behind the proxies of some networks, and of no others.
 
-    Each entry is an address, a network in CIDR notation, or ``"unix"``. Without any, the client is the connection's peer.
+    The middleware's ``trusted_proxies`` may be one, or the list of networks alone.
     """
 
-    def __init__(self, proxies: Iterable[str] = (), *, header: Header | None = None) -> None:
-        self.proxies = (proxies,) if isinstance(proxies, str) else tuple(proxies)
+    def __init__(self, proxies: str | Iterable[str] = (), *, header: Header | None = None) -> None:
+        self.proxies: tuple[str, ...] = texts(proxies)
+        """Addresses, networks in CIDR notation, or ``"unix"``. Without any, the client is the connection's peer."""
         self.header = header
         """The only one that is believed; None: whichever the request has."""
         self._networks = [network for proxy in self.proxies if (network := _network(proxy)) is not None]
@@ -77,13 +79,13 @@ class TrustedProxies:
                 continue
             if proxy == "*" or (network is not None and network.prefixlen < _BROADEST[network.version]):
                 fix = "Name the proxies' own networks; whoever is trusted can pretend to be any client."
-                found.append(Problem("trusted_proxies", f"{proxy!r} trusts everyone.", fix))
+                found.append(Problem("trusted_proxies", f"{shown(proxy)} trusts everyone.", fix))
             elif network is None:
                 fix = 'Write an address, a network like "10.0.0.0/8", or "unix".'
-                found.append(Problem("trusted_proxies", f"{proxy!r} is no network.", fix))
-        if self.header not in {None, "x-forwarded-for", "forwarded"}:
+                found.append(Problem("trusted_proxies", f"{shown(proxy)} is no network.", fix))
+        if self.header not in (None, "x-forwarded-for", "forwarded"):
             fix = 'Use "x-forwarded-for" or "forwarded", or leave it out.'
-            found.append(Problem("header", f"{self.header!r} is not understood.", fix))
+            found.append(Problem("trusted_proxies.header", f"{shown(self.header)} is not understood.", fix))
         return found
 
     def _find_trusted(self, address: str) -> bool:
@@ -159,7 +161,9 @@ def _forwarded_node(element: str) -> str | None:
     return normal_node(nodes[0].strip('"')) if len(nodes) == 1 else None
 
 
-def _network(text: str) -> Network | None:
+def _network(text: object) -> Network | None:
+    if not isinstance(text, str):
+        return None  # ip_network takes a number for an address
     try:
         network = ip_network(text)
     except ValueError:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .ids import StoreKey
     from .manager import SessionManager
     from .ratelimit.base import Decision
+    from .record import Record
     from .session import Session
     from .tokens.base import VerifiedToken
     from .transaction import Transaction
@@ -88,15 +89,19 @@ class Request:
 
     @property
     def user_id(self) -> str | None:
-        """Who makes the request: issuer and subject of a token, or the user of the session. Known after validation."""
+        """Who makes the request: issuer and subject of a token, or the user of the session. None before validation."""
         token = self.public.token
         if token is not None:
             return f"{token.issuer}\0{token.subject}"
-        record = self.transaction.record
+        record = self._record()
         return record.user_id if record is not None else None
 
     @property
     def session_key(self) -> str | None:
-        """The handle of the session; None without one. Known after validation."""
-        record = self.transaction.record
+        """The handle of the session; None without one, and before validation."""
+        record = self._record()
         return record.key.handle if record is not None else None
+
+    def _record(self) -> "Record | None":
+        transaction: Transaction | None = getattr(self, "transaction", None)  # a rule at the edge asks before it is there
+        return transaction.record if transaction is not None else None

@@ -120,7 +120,9 @@ class CookiePolicy:
             secure_name = plain_name = name
         self.secure = _format(secure_name, before, f"{flags}; secure{tail}")
         self.plain = _format(plain_name, before, f"{flags}{tail}")
-        always_secure = https_only is True or plain_name.lower().startswith(_SECURE_PREFIXES)
+        # what browsers refuse without Secure, on localhost too (where they take Secure cookies over plain http)
+        needs_secure = plain_name.lower().startswith(_SECURE_PREFIXES) or same_site == "none" or partitioned
+        always_secure = https_only is True or needs_secure
         self._depends = https_only is None and not always_secure
         self._fixed = self.plain if https_only is False else self.secure
 

@@ -14,9 +14,11 @@ WebSocket handshakes are checked like unsafe requests although they are GETs: sc
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from .arguments import shown, texts
 from .exceptions import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -25,16 +27,19 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # the same path to everybody (security row CS-05)
 _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\\;?#%\x00-\x20\x7f]+)+/?")
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+
 
 @dataclass(frozen=True, slots=True)
 class CSRFPolicy:
     """What protects cookie-authenticated unsafe requests."""
 
-    trusted_origins: Sequence[str] = ()
+    trusted_origins: str | Sequence[str] = ()
     """Other origins whose pages may send unsafe requests with the cookie: ``"https://app.example.com"``, exactly."""
     external_origin: str | None = None
     """Our own origin as browsers see it, where a proxy changes the Host header: ``"https://www.example.com"``."""
-    exempt_paths: Sequence[str] = ()
+    exempt_paths: str | Sequence[str] = ()
     """Paths that are not checked (webhooks that bring no cookie need no exemption): ``"/hooks"`` itself and what is below it."""
     strict: bool = False
     """Refuse also a request with neither header, unless it carries ``custom_header``."""
@@ -43,8 +48,12 @@ class CSRFPolicy:
     enabled: bool = True
     """False is unsafe: any site may then act in the name of whoever is logged in here."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trusted_origins", texts(self.trusted_origins))
+        object.__setattr__(self, "exempt_paths", texts(self.exempt_paths))
+
     def problems(self) -> list[Problem]:
-        """Origins and paths that would never match, or match too much."""
+        """Origins and paths that would never match, or match too much; values that mean nothing."""
         found = []
         for at, origin in enumerate(self.trusted_origins):
             if not _is_origin(origin):
@@ -52,9 +61,16 @@ class CSRFPolicy:
         if self.external_origin is not None and not _is_origin(self.external_origin):
             found.append(_bad_origin("csrf.external_origin", self.external_origin))
         for at, path in enumerate(self.exempt_paths):
-            if not _PLAIN_PATH.fullmatch(path) or path.endswith("/"):
+            if not _is_text(_PLAIN_PATH, path) or path.endswith("/"):
                 fix = "Use a decoded path such as '/hooks', without a slash at its end; what is below it is exempt too."
-                found.append(Problem(f"csrf.exempt_paths[{at}]", f"{path[:80]!r} is no path.", fix))
+                found.append(Problem(f"csrf.exempt_paths[{at}]", f"{shown(path)} is no path.", fix))
+        for field in ("strict", "enabled"):
+            if not isinstance(getattr(self, field), bool):
+                found.append(Problem(f"csrf.{field}", f"is {shown(getattr(self, field))}.", "Write True or False."))
+        if not _is_text(_HEADER_NAME, self.custom_header):
+            found.append(
+                Problem("csrf.custom_header", f"{shown(self.custom_header)} is no name.", "Write one such as 'x-requested-with'.")
+            )
         return found
 
     def applies_to(self, scope: Mapping[str, Any]) -> bool:
@@ -121,11 +137,35 @@ def _same_host(theirs: tuple[str, str, int], ours: tuple[str, str, int]) -> bool
     return theirs[2] == ours[2] or (theirs[2], ours[2]) == (443, 80)
 
 
-def _is_origin(origin: str) -> bool:
-    parts = _split(origin)
-    return parts is not None and origin == origin.lower() and not origin.endswith(("/", "?", "#")) and not {"@", "*"} & set(origin)
+def _is_text(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _bad_origin(field: str, origin: str) -> Problem:
-    fix = "Write scheme, host and port as a browser sends them, in lower case, without path or wildcard: https://app.example.com"
-    return Problem(field, f"{origin[:80]!r} is no origin.", fix)
+def _is_origin(origin: object) -> bool:
+    """Whether a browser may send exactly this (HTML's serialization of an origin): anything else would never match."""
+    parts = _split(origin) if isinstance(origin, str) else None
+    if parts is None:
+        return False
+    scheme, host, port = parts
+    if ":" in host:
+        spelt = f"[{host}]" if _is_address(host) else ""
+    else:
+        is_number = host.rstrip(".").rpartition(".")[2].isdigit()
+        spelt = host if _HOST_NAME.fullmatch(host) and (not is_number or _is_address(host)) else ""
+    return bool(spelt) and origin == f"{scheme}://{spelt}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _bad_origin(field: str, origin: object) -> Problem:
+    fix = (
+        "Write it as a browser sends it: https://app.example.com, in lower case and without path, wildcard or default port (:443); "
+        "letters that are not ASCII as xn--…"
+    )
+    return Problem(field, f"{shown(origin)} is no origin.", fix)

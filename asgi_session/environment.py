@@ -211,7 +211,6 @@ def _problems_of(arguments: Mapping[str, Any]) -> list[Problem]:
     for part in (settings.pop("csrf", None), settings.pop("bearer", None), SessionSettings(**settings)):
         found += part.problems() if part is not None else []
     variables = {variable.argument.rpartition(".")[2]: PREFIX + variable.name for variable in VARIABLES}
-    variables["url"] = variables["store"]
     return [replace(problem, field=variables.get(_argument_in(problem.field), problem.field)) for problem in found]
 
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Self
 
+from .arguments import is_number, shown
 from .exceptions import Problem, SessionError
 
 DAY = 24 * 3600.0
 LONGEST = 400 * DAY
 """No lifetime is longer: browsers cap a cookie's Max-Age here (rfc6265bis §5.5), and no timeout may mean "for ever"."""
+TOUCH_SHARE = 0.05
+"""A request slides the idle timeout only when this share of it has passed since the last slide, so that reads stay reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,6 @@ class Lifetimes:
 
     idle: float = 14 * DAY
     absolute: float = 30 * DAY
-    touch_share: float = 0.05
-    """A request slides the idle timeout only when this share of it has passed since the last slide, so that reads stay reads."""
 
     @classmethod
     def aal1(cls) -> Self:
@@ -41,23 +42,26 @@ class Lifetimes:
     @property
     def touch_after(self) -> float:
         """Seconds after the last slide at which the next request slides again."""
-        return max(0.0, min(self.idle, self.absolute)) * self.touch_share
+        return max(0.0, min(self.idle, self.absolute)) * TOUCH_SHARE
 
     def limited_to(self, lifetime: float) -> Self:
         """The same policy for one session that may live ``lifetime`` seconds at most, idle or not (remember-me, step-up).
 
+        ``absolute`` is a ceiling (AAL3 calls for one): a longer lifetime is cut to it. Whoever wants to remember some users for
+        longer than others raises the ceiling, and gives the others a lifetime.
+
         Raises:
             SessionError: that is longer than any session may live, or no time at all.
         """
-        finite(lifetime)
-        return replace(self, idle=lifetime, absolute=lifetime)
+        ends = min(finite(lifetime), self.absolute)
+        return replace(self, idle=ends, absolute=ends)
 
     def problems(self) -> list[Problem]:
         """What is wrong with these lifetimes."""
         found = []
         for field, value in (("idle_timeout", self.idle), ("absolute_timeout", self.absolute)):
-            if not isfinite(value) or value > LONGEST:
-                found.append(Problem(field, f"{value!r} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
+            if not is_number(value, -LONGEST, LONGEST):
+                found.append(Problem(field, f"{shown(value)} is not a finite time.", f"Use at most {LONGEST:.0f} s (400 days)."))
         return found
 
 

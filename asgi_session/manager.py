@@ -18,6 +18,7 @@ from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
 from .settings import SecretKeys, SessionSettings
 from .stores.base import Maintenance, SessionStore, StoreStats, UserSessions
+from .user_ids import require_user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class SessionManager:
         *,
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
-        absolute_timeout: float | None = None,
+        absolute_timeout: float = 30 * 24 * 60 * 60,
     ) -> None:
         settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
         self._problems = settings.problems()
@@ -103,10 +104,15 @@ class SessionManager:
     ) -> StoredSession:  # fmt: skip
         """A new session, in one round trip; its ``credential`` is what the client must be given.
 
+        With ``lifetime`` (seconds) it ends then, idle or not; it never outlives ``absolute_timeout``.
+
         Raises:
+            SessionError: ``user_id`` is no text, or an empty one. None makes a session of nobody.
             SessionValueError: a value can't be stored.
             StoreUnavailable: it may or may not exist; nobody knows its credential.
         """
+        if user_id is not None:
+            require_user_id(user_id)
         encoded = {key: codec.encode(key, value) for key, value in (data or {}).items()}
         codec.check_size(encoded)
         lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
@@ -149,12 +155,24 @@ class SessionManager:
     async def extend(self, session: str, lifetime: float) -> StoredSession | None:
         """Let the session live ``lifetime`` seconds from now, idle or not. Zero or less ends it now. None where it has ended.
 
+        It never outlives this manager's ``absolute_timeout``, counted from its creation or login, unless it was allowed to before:
+        then its absolute end stays where it is. ``expires_at`` of the answer says when it ends. Two round trips.
+
         Raises:
             SessionError: ``lifetime`` is longer than any session may live (400 days).
         """
         if finite(lifetime) <= 0:
             await self.destroy(session)
             return None
+        key = self._key(session)
+        record = await self._engine.store.load(key) if key is not None else None
+        if record is None:
+            return None
+        ceiling = max(record.expires_at, record.created_at + self._engine.lifetimes.absolute)
+        longest = ceiling - record.read_at
+        if lifetime >= longest and record.expires_at == ceiling:  # not set again, or each call would add the time of its trip
+            return await self._commit(session, Changes(idle_timeout=longest))
+        lifetime = min(lifetime, longest)
         return await self._commit(session, Changes(idle_timeout=lifetime, lifetime=lifetime))
 
     async def destroy(self, session: str) -> bool:
@@ -170,14 +188,23 @@ class SessionManager:
     # -- many -----------------------------------------------------------------------------------------------------------
 
     async def list_for_user(self, user_id: str) -> Sequence[StoredSession]:
-        """The user's sessions, newest first: live ones, and those revoked within the last day."""
+        """The user's sessions, newest first: live ones, and those revoked within the last day.
+
+        Raises:
+            SessionError: ``user_id`` is no text, or an empty one.
+        """
+        require_user_id(user_id)
         return [_stored(record) for record in await self._user_sessions().list_for_user(user_id)]
 
     async def revoke_user(self, user_id: str, *, keep: str | None = None) -> bool:
         """End all sessions of the user that exist now, but ``keep``. One step, however many there are.
 
         False, and nothing has changed, where ``keep`` is not a live session of this user.
+
+        Raises:
+            SessionError: ``user_id`` is no text, or an empty one.
         """
+        require_user_id(user_id)
         kept = self._key(keep) if keep is not None else None
         if keep is not None and kept is None:
             return False

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from .cache.policy import CachePolicy, ValidationPolicy
+from .choices import Choices
+from .client_address import TrustedProxies
 from .context import Request, RequestContext
 from .cookies import SameSite
 from .csrf import CSRFPolicy
-from .exceptions import StoreError
+from .exceptions import Problem, StoreError
 from .lifespan import Lifespan
 from .manager import SessionManager
 from .ratelimit.rules import FailureBudget, RateLimit
@@ -51,14 +53,14 @@ class SessionMiddleware:
         *,
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
-        absolute_timeout: float | None = None,
-        bearer: TokenVerifier | Sequence[TokenVerifier] = (),
-        rate_limits: Sequence[RateLimit] = (),
-        failed_credentials: FailureBudget | None = FailureBudget("300/minute"),  # noqa: B008  # a frozen value
+        absolute_timeout: float = 30 * 24 * 60 * 60,
+        bearer: TokenVerifier | Sequence[TokenVerifier] | None = (),
+        rate_limits: RateLimit | Sequence[RateLimit] | None = (),
+        failed_credentials: FailureBudget | None = FailureBudget(),  # noqa: B008  # a frozen value
         csrf: CSRFPolicy = CSRFPolicy(),  # noqa: B008  # a frozen value
         validation: ValidationPolicy = ValidationPolicy(),  # noqa: B008  # a frozen value
         cache: CachePolicy = CachePolicy(),  # noqa: B008  # a frozen value
-        trusted_proxies: Sequence[str] = (),
+        trusted_proxies: TrustedProxies | str | Sequence[str] | None = (),
         on_store_error: OnStoreError = "reject",
     ) -> None:
         self.app = app
@@ -75,8 +77,7 @@ class SessionMiddleware:
             idle_timeout=idle_timeout,
             absolute_timeout=absolute_timeout,
         )
-        wired = wire(
-            settings,
+        choices = Choices(
             bearer=bearer,
             rate_limits=rate_limits,
             failed_credentials=failed_credentials,
@@ -86,9 +87,10 @@ class SessionMiddleware:
             trusted_proxies=trusted_proxies,
             on_store_error=on_store_error,
         )
+        wired = wire(settings, choices)
         self._engine = wired.engine
         self._stages = wired.stages
-        self._lifespan = Lifespan(wired.parts, wired.problems)
+        self._lifespan = Lifespan(wired.parts, (*_problems_of(app), *wired.problems))
         self.manager = SessionManager.of_middleware(wired.counters)
         """The same sessions outside requests; also ``scope["asgi_session"].manager``."""
 
@@ -148,3 +150,7 @@ class SessionMiddleware:
             pass  # how a loop that only sends ends with its session
         finally:
             await guard.leave()
+
+
+def _problems_of(app: object) -> list[Problem]:
+    return [] if callable(app) else [Problem("app", "can't be called.", "Pass the ASGI application itself.")]

@@ -22,7 +22,7 @@ class Record:
     user_id: str | None
     created_at: float
     last_seen_at: float
-    """When a request last slid the idle timeout (not every request does: ``Lifetimes.touch_share``)."""
+    """When a request last slid the idle timeout (not every request does: ``lifetimes.TOUCH_SHARE``)."""
     idle_timeout: float
     expires_at: float
     """The absolute end, whatever happens."""
@@ -35,7 +35,8 @@ class Record:
     authenticated_at: float | None = None
     revoked_at: float | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
-    """What is known about where the session was made: ``address``, ``user_agent``, ``provider_session``."""
+    """Where the session was made: ``network`` and ``user_agent``, both coarse (``client_description.py``); or what the manager's
+    ``create`` was given."""
     data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     """The handler's values, each encoded on its own (``codec.py``), so that a commit changes single keys."""
     slid_from: float | None = None

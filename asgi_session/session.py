@@ -84,8 +84,8 @@ class Session(dict[str, Any]):
         """Bind the session to ``user_id`` under a new id; the old id is dead when this returns.
 
         What an anonymous visitor (or another user) left in the session is dropped, except the keys named in ``keep``: it may
-        have been planted there (login CSRF). A user who logs in again keeps everything. ``lifetime`` (seconds) overrides both
-        timeouts for this session.
+        have been planted there (login CSRF). A user who logs in again keeps everything. With ``lifetime`` (seconds) this
+        session ends then, idle or not; it never outlives ``absolute_timeout``.
 
         Raises:
             StoreUnavailable: nothing has changed, or (reply lost) the old session has ended; nobody is logged in.

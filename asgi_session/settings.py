@@ -2,9 +2,13 @@
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, isfinite
+from types import NoneType
 
 from starlette.datastructures import Secret
 
+from .arguments import Arguments
 from .cache.link import Coherent
 from .cache.watch import SessionWatch
 from .clock import SYSTEM_CLOCK
@@ -39,29 +43,36 @@ class SessionSettings:
         partitioned: bool = False,
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
-        absolute_timeout: float | None = None,
+        absolute_timeout: float = 30 * DAY,
     ) -> None:
+        self._given = given = Arguments()
         secrets = _texts(secret_key)
         self.secrets = secrets or []
         self._secrets_are_text = secrets is not None
+        numbers, text, flag = (int, float), (str, NoneType), "Write True or False."
+        self._max_age = max_age = given.one("max_age", max_age, (*numbers, NoneType), default=int(14 * DAY), fix=_SECONDS)
         self.cookies = CookiePolicy(
-            name=session_cookie,
+            name=given.one("session_cookie", session_cookie, text, default=None, fix="Write a name, or leave it out."),
             max_age=max_age,
-            path=path,
+            path=given.one("path", path, str, default="/", fix="Write '/' or the mount path of the application."),
             same_site=same_site,
-            https_only=https_only,
-            domain=domain,
-            partitioned=partitioned,
+            https_only=given.one("https_only", https_only, (bool, NoneType), default=None, fix=flag),
+            domain=given.one("domain", domain, text, default=None, fix="Write a host name, or leave it out."),
+            partitioned=given.one("partitioned", partitioned, bool, default=False, fix=flag),
         )
-        default_idle = float(max_age) if max_age is not None else 14 * DAY
-        self.lifetimes = Lifetimes(
-            idle=default_idle if idle_timeout is None else float(idle_timeout),
-            absolute=30 * DAY if absolute_timeout is None else float(absolute_timeout),
+        idle = given.one("idle_timeout", idle_timeout, (*numbers, NoneType), default=None, fix=_SECONDS)
+        absolute = given.one("absolute_timeout", absolute_timeout, numbers, default=30 * DAY, fix=_SECONDS)
+        default_idle = 14 * DAY if max_age is None else max_age
+        self._idle_is = "max_age" if idle is None and max_age is not None else "idle_timeout"
+        self.lifetimes = Lifetimes(idle=_seconds(default_idle if idle is None else idle), absolute=_seconds(absolute))
+        store = given.one(
+            "store", store, (SessionStore, str, NoneType), default=None, fix="Write a URL such as redis://host:6379/0."
         )
         made = store_from_url(store) if isinstance(store, str) else store
         self.store_problem = made if isinstance(made, Problem) else None
         self.store: SessionStore = MemoryStore() if made is None or isinstance(made, Problem) else made
         self.store_is_default = store is None
+        self._store_by_url = isinstance(store, str)
 
     def problems(self) -> list[Problem]:
         """Every mistake in these arguments."""
@@ -72,13 +83,25 @@ class SessionSettings:
         elif not self.secrets or not all(self.secrets):
             fix = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
             found.append(Problem("secret_key", "is empty.", fix))
-        found += self.cookies.problems()
-        found += self.lifetimes.problems()
-        if self.store_problem is not None:
-            found.append(self.store_problem)
-        else:
-            found += self.store.problems()
+        return [*found, *self._given.problems, *self.cookies.problems(), *self._problems_of_lifetimes(), *self._problems_of_store()]
+
+    def _problems_of_lifetimes(self) -> list[Problem]:
+        """The idle timeout by the name of the argument that it came from."""
+        found = self.lifetimes.problems()
+        if self._idle_is == "max_age":
+            return [replace(problem, field="max_age") if problem.field == "idle_timeout" else problem for problem in found]
+        if self._max_age is not None and not isfinite(_seconds(self._max_age)):
+            found.append(Problem("max_age", f"{self._max_age!r} is not a finite time.", _SECONDS))
         return found
+
+    def _problems_of_store(self) -> list[Problem]:
+        """Those of a URL are mistakes in ``store`` itself, those of an object in one of its own arguments."""
+        if self.store_problem is not None:
+            return [self.store_problem]
+        found = self.store.problems()
+        if self._store_by_url:
+            return [replace(problem, field="store") for problem in found]
+        return [replace(problem, field=f"store.{problem.field.removeprefix('store.')}") for problem in found]
 
     def engine(self) -> SessionEngine:
         """The parts, wired."""
@@ -90,6 +113,16 @@ class SessionSettings:
         """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""
         secret = self.secrets[0] if self.secrets else ""
         return hmac.digest(secret.encode("utf-8", "surrogatepass"), f"asgi_session.{label}".encode(), "sha256")
+
+
+_SECONDS = "Write seconds, such as 3600: of a timedelta its total_seconds(), of a preset its idle or absolute."
+
+
+def _seconds(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond all floats; Lifetimes refuses it as it does infinity
+        return inf
 
 
 def _texts(secret_key: object) -> list[str] | None:

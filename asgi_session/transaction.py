@@ -25,6 +25,7 @@ from .record import Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
 from .stores.base import UserSessions
+from .user_ids import require_user_id
 
 if TYPE_CHECKING:
     from .context import RequestContext
@@ -110,8 +111,7 @@ class Transaction:
 
     async def login(self, session: Session, user_id: str, *, keep: Iterable[str], lifetime: float | None) -> None:
         """See :meth:`Session.login`."""
-        if not user_id:
-            raise SessionError("login() needs a user id that is a non-empty string. Use str(user.id).")
+        require_user_id(user_id)
         self._refuse_if_closed()
         async with self._exclusive():
             old = self.record

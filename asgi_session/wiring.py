@@ -1,7 +1,6 @@
 """The composition root: the one module that knows which adapter serves which port."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .cache.link import Coherent
@@ -9,10 +8,9 @@ from .cache.loader import SessionLoader
 from .cache.policy import CachePolicy, ValidationPolicy
 from .cache.sessions import SessionCache
 from .cache.touches import TouchQueue
-from .client_address import TrustedProxies
+from .choices import Choices
 from .clock import SYSTEM_CLOCK
 from .counts import Counters
-from .csrf import CSRFPolicy
 from .engine import SessionEngine
 from .exceptions import Problem
 from .hold import Hold
@@ -23,18 +21,16 @@ from .ratelimit.leases import LeasedRateLimiter
 from .ratelimit.memory import MemoryRateLimiter
 from .ratelimit.partitions import Partitions
 from .ratelimit.redis import RedisRateLimiter
-from .ratelimit.rules import FailureBudget, RateLimit, problems_of
 from .settings import STRONG_SECRET, SessionSettings
 from .stages.base import Stage
 from .stages.csrf import CSRF
 from .stages.edge_limit import EdgeLimit
-from .stages.full import Full, OnStoreError
+from .stages.full import Full
 from .stages.limit import IdentityLimit
 from .stages.quick import Quick
 from .stages.resolve import Resolve
 from .stores.base import SessionStore, Touches
 from .stores.redis import RedisStore
-from .tokens.base import TokenVerifier
 from .tokens.issuers import Issuers
 
 log = logging.getLogger("asgi_session")
@@ -51,51 +47,28 @@ class Wired:
     problems: tuple[Problem, ...]
 
 
-def wire(
-    settings: SessionSettings,
-    *,
-    bearer: TokenVerifier | Sequence[TokenVerifier],
-    rate_limits: Sequence[RateLimit],
-    failed_credentials: FailureBudget | None,
-    csrf: CSRFPolicy,
-    cache: CachePolicy,
-    validation: ValidationPolicy,
-    trusted_proxies: Sequence[str],
-    on_store_error: OnStoreError,
-) -> Wired:
+def wire(settings: SessionSettings, choices: Choices) -> Wired:
     """Put the parts together; opens nothing, raises nothing."""
     engine = settings.engine()
-    verifiers = tuple(bearer) if isinstance(bearer, Sequence) else (bearer,)
-    issuers = Issuers(verifiers) if verifiers else None
-    proxies = TrustedProxies(trusted_proxies)
+    issuers = Issuers(choices.verifiers) if choices.verifiers else None
     limiter, leases = _limiter(settings.store)
     partitions = Partitions(settings.derived_key("rate-limit"))
-    sessions = _cache(settings, cache, validation)
+    validation = choices.validation
+    sessions = _cache(settings, choices.cache, validation)
     is_known = sessions.knows if sessions is not None else _knows_nobody
-    edge = EdgeLimit(limiter, partitions, rate_limits, failed_credentials, is_known)
+    edge = EdgeLimit(limiter, partitions, choices.rate_limits, choices.failed_credentials, is_known)
     touches = TouchQueue(settings.store) if isinstance(settings.store, Touches) else None
     loader = SessionLoader(settings.store, sessions, settings.lifetimes.touch_after)
     stages: tuple[Stage, ...] = (
-        Resolve(settings.cookies, proxies, verifies_tokens=issuers is not None),
+        Resolve(settings.cookies, choices.proxies, verifies_tokens=issuers is not None),
         edge,
         Quick(engine, issuers, edge, cache=sessions, touches=touches, validation=validation, monotonic=SYSTEM_CLOCK.monotonic),
-        CSRF(csrf),
-        Full(engine, issuers, edge, loader, on_store_error),
-        IdentityLimit(limiter, partitions, rate_limits),
+        CSRF(choices.csrf),
+        Full(engine, issuers, edge, loader, choices.on_store_error),
+        IdentityLimit(limiter, partitions, choices.rate_limits),
     )
     stages = tuple(stage for stage in stages if not isinstance(stage, IdentityLimit) or stage.has_rules)
-    budgets = (failed_credentials,) if failed_credentials is not None else ()
-    problems = [
-        *settings.problems(),
-        *(issuers.problems() if issuers is not None else ()),
-        *problems_of([*rate_limits, *budgets]),
-        *csrf.problems(),
-        *cache.problems(),
-        *validation.problems(),
-        *proxies.problems(),
-    ]
-    if on_store_error not in ("reject", "anonymous"):
-        problems.append(Problem("on_store_error", f"{on_store_error!r} is not known.", "Use 'reject' or 'anonymous'."))
+    problems = [*settings.problems(), *choices.problems(), *(issuers.problems() if issuers is not None else ())]
     notices = Notices(settings)
     parts: list[Part] = [notices, Hold(settings.store), limiter]
     if isinstance(settings.store, Coherent):

@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "SessionManager": partial(reference, "manager.py", "SessionManager"),
     "RateLimit": partial(reference, "ratelimit/rules.py", "RateLimit"),
     "FailureBudget": partial(reference, "ratelimit/rules.py", "FailureBudget"),
+    "TrustedProxies": partial(reference, "client_address.py", "TrustedProxies"),
     "CSRFPolicy": partial(reference, "csrf.py", "CSRFPolicy"),
     "ValidationPolicy": partial(reference, "cache/policy.py", "ValidationPolicy"),
     "CachePolicy": partial(reference, "cache/policy.py", "CachePolicy"),

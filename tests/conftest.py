@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+import tests.support.examples  # noqa: F401  # how many examples properties are tried on
+
 pytest_plugins = ["pytester", "tests.services.fixtures"]
 
 

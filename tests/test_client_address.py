@@ -187,7 +187,7 @@ def test_usual_proxies_are_no_problem() -> None:
 def test_unknown_header_is_a_problem() -> None:
     """Only the two headers that list every hop can be walked."""
     [problem] = TrustedProxies(header="x-real-ip").problems()  # type: ignore[arg-type]
-    assert problem.field == "header"
+    assert problem.field == "trusted_proxies.header"
 
 
 @pytest.mark.security("RL-08", "RL-16")

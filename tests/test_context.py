@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from asgi_session import RateLimit, SessionManager
 from asgi_session.context import NOTHING_PRESENTED
 from tests.support.asgi import exchange, http_scope
@@ -44,6 +46,28 @@ async def test_rules_see_who_asks() -> None:
         ("/who", "198.51.100.7", "alice", stored.handle),
         ("/who", "198.51.100.7", f"{ISSUER}\0user-1", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RateLimit("9/day", cost=lambda request: 1 if request.user_id or request.session_key else 5),
+        RateLimit("1/day", key=lambda request: request.user_id or request.session_key or request.client_ip, stage="edge"),
+    ],
+    ids=["cost", "key"],
+)
+async def test_a_rule_at_the_edge_sees_nobody_yet(rule: RateLimit) -> None:
+    """User and session are None there, whoever asks: also for somebody who has logged in."""
+    async with visiting(sessions(rate_limits=[rule])) as browser:
+        assert (await browser.get("/login?alice")).status == 200
+        assert (await browser.get("/read")).status == 429
+
+
+async def test_a_key_function_may_return_the_number_of_a_row() -> None:
+    """`user.id` is a number in most databases."""
+    app = sessions(rate_limits=[RateLimit("1/day", key=lambda request: len(request.scope["path"]))])
+    async with visiting(app) as browser:
+        assert [(await browser.get(path)).status for path in ("/read", "/read", "/count")] == [200, 429, 200]
 
 
 async def test_the_address_behind_trusted_proxies() -> None:

@@ -219,16 +219,21 @@ async def test_the_default_cookie() -> None:
 
 
 NAMES = [None, "sid", "__Secure-sid", "__Host-sid", "__Http-sid", "__Host-Http-sid"]
-PLACES = [("/", None), ("/app", None), ("/", "app.example"), ("/app", ".app.example"), ("/", "example")]
+PLACES = [("/", ""), ("/app", ""), ("/", "app.{top}"), ("/app", ".app.{top}"), ("/", "{top}")]
+"""Path and domain below each of the sites."""
+SITES = [("https", "app.example"), ("http", "app.localhost"), ("http", "localhost")]
 FLAGS = list(itertools.product(["lax", "strict", "none"], [None, True, False], [False, True]))
 
 
 @pytest.mark.security("ID-02", "ID-03", "ID-07")
+@pytest.mark.parametrize(("scheme", "host"), SITES)
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_configuration_is_refused_or_works_in_a_browser(name: str | None) -> None:
+async def test_every_configuration_is_refused_or_works_in_a_browser(name: str | None, scheme: str, host: str) -> None:
     """For each combination: either a start-up error, or a cookie that a browser keeps, and a deletion that deletes it."""
     worked = 0
-    for (path, domain), (same_site, https_only, partitioned) in itertools.product(PLACES, FLAGS):
+    places = PLACES if "." in host else PLACES[:2]
+    for (path, below), (same_site, https_only, partitioned) in itertools.product(places, FLAGS):
+        domain = below.format(top=host.rpartition(".")[2]) or None
         options = {
             "session_cookie": name, "path": path, "domain": domain, "same_site": same_site,
             "https_only": https_only, "partitioned": partitioned,
@@ -236,10 +241,11 @@ async def test_every_configuration_is_refused_or_works_in_a_browser(name: str | 
         if await problems_with(**options):
             continue
         worked += 1
-        given, _ = await set_and_deleted(**options)
+        given, _ = await set_and_deleted(scheme, host, **options)
         known = attributes(given)
         assert known["samesite"] == same_site
-        assert ("secure" in known) == (https_only is not False)
+        demanded = https_only or same_site == "none" or partitioned or given.startswith("__")
+        assert ("secure" in known) == bool(demanded or (https_only is None and scheme == "https"))
         assert ("partitioned" in known) == partitioned
         assert known.get("domain") == domain
         assert "httponly" in known

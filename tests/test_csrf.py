@@ -168,7 +168,39 @@ NO_ORIGINS = [
     "https://a.example:port",
     "https://a.example,https://b.example/",
     "https://*.a.example",
+    "https://a.example:443",
+    "http://a.example:80",
+    "https://a.example:",
+    "https://a.example:08443",
+    "https://ünï.example",
+    "https://a b.example",
+    "https://a..example",
+    "https://.a.example",
+    "https://a%2eexample",
+    "https://127.1",
+    "https://10.0.0.256",
+    "https://[::g]",
+    "https:///a.example",
 ]
+
+
+@pytest.mark.security("CS-04")
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://a.example",
+        "http://localhost:8000",
+        "https://xn--n-xga9e.example:8443",
+        "http://a.example:443",
+        "https://a.example.",
+        "https://a_b.example",
+        "https://10.0.0.1",
+        "http://[::1]:8000",
+    ],
+)
+def test_what_browsers_send_can_be_trusted(origin: str) -> None:
+    """A host in ASCII, and a port where it is not the scheme's own."""
+    assert CSRFPolicy(trusted_origins=origin, external_origin=origin).problems() == []
 
 
 @pytest.mark.security("CS-04")

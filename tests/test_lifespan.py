@@ -154,13 +154,13 @@ async def test_nothing_is_left_running(redis_url: str) -> None:
 @pytest.mark.security("AV-09")
 async def test_a_bad_configuration_keeps_the_server_from_starting() -> None:
     """`lifespan.startup.failed` with every mistake and its remedy; the application is never asked."""
-    app = SessionMiddleware(no_lifespan, "", same_site="none", https_only=False, store="tape://", path="x")
+    app = SessionMiddleware(no_lifespan, "", same_site="none", https_only=False, store="tape://", path="x", csrf=None)  # type: ignore[arg-type]
     async with Conversation(app, dict(SCOPE)) as server:
         server.say("lifespan.startup")
         failed = await server.hear()
         await server.ended()
     assert failed["type"] == "lifespan.startup.failed"
-    for argument in ("secret_key", "https_only", "store", "path"):
+    for argument in ("secret_key", "https_only", "store", "path", "csrf"):
         assert f"- {argument}: " in failed["message"]
     with pytest.raises(ConfigurationError) as refused:
         await app.initialize()

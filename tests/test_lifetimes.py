@@ -44,8 +44,15 @@ def test_one_session_can_not_be_for_ever_either(value: float) -> None:
 
 def test_a_limited_session_has_one_timeout() -> None:
     """Idle or not, it ends then."""
-    limited = Lifetimes(touch_share=0.5).limited_to(60)
-    assert (limited.idle, limited.absolute, limited.touch_share) == (60, 60, 0.5)
+    limited = Lifetimes().limited_to(60)
+    assert (limited.idle, limited.absolute) == (60, 60)
+
+
+@pytest.mark.security("LC-03")
+def test_the_absolute_timeout_is_a_ceiling() -> None:
+    """AAL3 asks for a hard one; a longer lifetime is cut to it, not granted."""
+    limited = Lifetimes.aal3().limited_to(399 * DAY)
+    assert (limited.idle, limited.absolute) == (DAY / 2, DAY / 2)
 
 
 @pytest.mark.parametrize(("idle", "absolute", "after"), [(100, 1000, 5), (1000, 100, 5), (0, 100, 0), (-5, 100, 0)])

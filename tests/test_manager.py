@@ -176,16 +176,43 @@ async def test_what_can_not_be_stored_is_refused(manager: SessionManager, values
 
 async def test_a_session_can_be_extended(manager: SessionManager, time: Time) -> None:
     """To a time from now, idle or not, beyond its own timeouts."""
-    made = await manager.create("ann")
+    made = await manager.create("ann", lifetime=HOUR)
     await time.passes(0.5 * HOUR)
-    extended = await manager.extend(made.handle, 20 * HOUR)
+    extended = await manager.extend(made.handle, 8 * HOUR)
     assert extended is not None
-    assert extended.expires_at - extended.created_at == pytest.approx(20.5 * HOUR, abs=1)
-    await time.passes(19 * HOUR)
+    assert extended.expires_at - extended.created_at == pytest.approx(8.5 * HOUR, abs=1)
+    await time.passes(7 * HOUR)
     assert await manager.get(made.handle) is not None
     await time.passes(HOUR)
     assert await manager.get(made.handle) is None
     assert await manager.extend(made.handle, HOUR) is None
+
+
+@pytest.mark.security("LC-03", "LC-04")
+async def test_an_extension_ends_at_the_ceiling(manager: SessionManager, time: Time) -> None:
+    """The absolute timeout counts from the creation, however often and however far a session is extended."""
+    made = await manager.create("ann")
+    for _ in range(3):
+        await time.passes(0.5 * HOUR)
+        extended = await manager.extend(made.handle, 399 * 24 * HOUR)
+        assert extended is not None
+        assert extended.expires_at - extended.created_at == pytest.approx(10 * HOUR, abs=1)
+    await time.passes(8 * HOUR)
+    assert await manager.get(made.handle) is not None
+    await time.passes(0.6 * HOUR)
+    assert await manager.get(made.handle) is None
+
+
+async def test_an_extension_shortens_nothing_that_was_allowed_before(store: SessionStore, time: Time) -> None:
+    """A manager with a lower ceiling than the middleware that made the session: its own ceiling has passed already."""
+    async with SessionManager(SECRET, store=store, absolute_timeout=100 * HOUR) as generous:
+        made = await generous.create("ann", lifetime=90 * HOUR)
+        await time.passes(20 * HOUR)
+        strict = SessionManager(SECRET, store=store, absolute_timeout=10 * HOUR)
+        for wanted, left in ((95, 70), (30, 30)):
+            extended = await strict.extend(made.handle, wanted * HOUR)
+            assert extended is not None
+            assert extended.expires_at - extended.created_at == pytest.approx((20 + left) * HOUR, abs=2)
 
 
 @pytest.mark.parametrize("lifetime", [0, -1, -1e9])
@@ -208,12 +235,15 @@ async def test_nothing_lives_for_ever(manager: SessionManager, lifetime: float) 
 
 
 async def test_a_session_can_have_a_lifetime_of_its_own(manager: SessionManager, time: Time) -> None:
-    """Shorter or longer than the others', idle or not."""
+    """Shorter or longer than the others', idle or not, and never beyond the absolute timeout."""
     short, long = await manager.create("ann", lifetime=60), await manager.create("ann", lifetime=100 * HOUR)
+    assert long.expires_at - long.created_at == pytest.approx(10 * HOUR)
     await time.passes(61)
     assert await manager.get(short.handle) is None
-    await time.passes(99 * HOUR)
+    await time.passes(9.9 * HOUR)
     assert await manager.get(long.handle) is not None
+    await time.passes(0.1 * HOUR)
+    assert await manager.get(long.handle) is None
 
 
 @pytest.mark.security("LC-17")
@@ -327,7 +357,7 @@ async def test_what_a_store_can_not_do_is_said() -> None:
     """A store without the extra powers serves sessions; asking for more names the store."""
     inner = MemoryStore()
     plain = SimpleNamespace(
-        **{name: getattr(inner, name) for name in ("namespace", "problems", "start", "stop", "create", "load", "commit", "destroy")}
+        **{name: getattr(inner, name) for name in [*vars(SessionStore)["__annotations__"], *vars(SessionStore)] if name.isalpha()}
     )
     async with SessionManager(SECRET, store=plain) as manager:  # type: ignore[arg-type]
         made = await manager.create("ann")

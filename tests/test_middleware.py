@@ -1,6 +1,7 @@
 """The middleware as a whole: what it lets through, in which order it asks, and that nothing is accepted by accident."""
 
 import inspect
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from asgi_session import RateLimit, SessionMiddleware
+from asgi_session import ConfigurationError, CSRFPolicy, JWTVerifier, Lifetimes, RateLimit, SessionMiddleware
 from asgi_session.stages.commit import Commit
+from asgi_session.stores.memory import MemoryStore
 from tests.support.asgi import Conversation, exchange, http_scope, websocket_scope
 from tests.support.site import SECRET, SITE, Browser, bearer, pages, sessions, visiting
 from tests.tokens.parts import SigningKey, verifier_of
@@ -225,3 +227,46 @@ async def test_a_plain_function_is_an_application() -> None:
 
     async with visiting(SessionMiddleware(app, SECRET, store="memory://")) as browser:
         assert (await browser.get("/count")).json() == 1
+
+
+WRONG: dict[str, list[Any]] = {
+    "app": [None],
+    "secret_key": [None, 5],
+    "session_cookie": [5, ["sid"]],
+    "max_age": ["3600", timedelta(hours=1), True, float("nan"), 10**400],
+    "path": [None, 5],
+    "same_site": [None, 5, ["lax"]],
+    "https_only": ["yes", 1],
+    "domain": [5, ["app.example"]],
+    "partitioned": [None, "yes", 1],
+    "store": [5, b"redis://localhost", MemoryStore, object(), "redis://localhost/not-a-number", "localhost"],
+    "idle_timeout": ["abc", timedelta(hours=1), Lifetimes.aal2(), True, float("nan"), 10**400],
+    "absolute_timeout": [None, "abc", timedelta(hours=1), Lifetimes.aal2()],
+    "bearer": ["https://id.example.org", 5, JWTVerifier, ["https://id.example.org"]],
+    "rate_limits": ["100/minute", 5, RateLimit, ["100/minute"], {"ip": "100/minute"}],
+    "failed_credentials": ["300/minute", 300, False],
+    "csrf": [None, False, True, CSRFPolicy, ["https://a.example"]],
+    "validation": [None, False, 60],
+    "cache": [None, False, 10_000],
+    "trusted_proxies": [5, [5], [None], {"10.0.0.0/8": True}],
+    "on_store_error": [None, 5, ["reject"]],
+}
+MISTAKES = [(argument, value) for argument, values in WRONG.items() for value in values]
+
+
+@pytest.mark.security("AV-09")
+@pytest.mark.parametrize(("argument", "value"), MISTAKES, ids=[f"{argument}={ascii(value)[:30]}" for argument, value in MISTAKES])
+async def test_an_argument_of_a_wrong_type_is_told_at_the_start(argument: str, value: Any) -> None:
+    """By its own name and by no other. From the constructor, servers would take an error for an application without a lifespan."""
+    arguments = {"app": pages(SITE), "secret_key": SECRET, argument: value}
+    middleware = SessionMiddleware(**arguments)
+    with pytest.raises(ConfigurationError) as caught:
+        await middleware.initialize()
+    (problem,) = caught.value.problems
+    assert problem.field.partition("[")[0] == argument
+    assert problem.fix
+
+
+def test_every_argument_is_among_them() -> None:
+    """One that is added gets its line above."""
+    assert list(inspect.signature(SessionMiddleware).parameters) == list(WRONG)

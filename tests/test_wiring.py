@@ -17,9 +17,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"trusted_proxies": ["proxy.example"]}, "trusted_proxies"),
     ({"rate_limits": [RateLimit("much")]}, "rate_limits[0].limit"),
     ({"rate_limits": [RateLimit("1/day", name="a"), RateLimit("2/day", name="a")]}, "rate_limits"),
-    ({"failed_credentials": FailureBudget("many")}, "rate_limits[0].limit"),
+    ({"rate_limits": RateLimit("much")}, "rate_limits.limit"),
+    ({"failed_credentials": FailureBudget("many")}, "failed_credentials.limit"),
     ({"csrf": CSRFPolicy(trusted_origins=["https://app.example/"])}, "csrf.trusted_origins[0]"),
-    ({"bearer": JWTVerifier("", audience="api")}, "issuer"),
+    ({"bearer": JWTVerifier("", audience="api")}, "bearer.issuer"),
+    ({"bearer": [verifier_of(KEY), JWTVerifier("https://b.example", audience="")]}, "bearer[1].audience"),
     ({"bearer": [verifier_of(KEY), verifier_of(KEY)]}, "bearer"),
 ]
 

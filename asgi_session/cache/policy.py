@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..arguments import is_number, shown, texts
 from ..exceptions import Problem
 
 
@@ -24,12 +25,17 @@ class CachePolicy:
         """Bounds that hold nothing, or too much for too long."""
         found = []
         for field in ("max_entries", "max_bytes"):
-            if getattr(self, field) < 1:
-                found.append(Problem(f"cache.{field}", "is less than 1.", "Use CachePolicy(enabled=False) to cache nothing."))
-        if not 0 < self.max_age <= 300:
-            found.append(Problem("cache.max_age", f"{self.max_age!r} s is out of range.", "Use more than 0 and at most 300 s."))
-        if not 0 <= self.absent_age <= 60:
-            found.append(Problem("cache.absent_age", f"{self.absent_age!r} s is out of range.", "Use 0 to 60 s."))
+            if not isinstance(getattr(self, field), int) or getattr(self, field) < 1:
+                fix = "Use a whole number from 1 up; or CachePolicy(enabled=False) to cache nothing."
+                found.append(Problem(f"cache.{field}", f"is {shown(getattr(self, field))}.", fix))
+        if not is_number(self.max_age, 0, 300) or self.max_age == 0:
+            found.append(
+                Problem("cache.max_age", f"{shown(self.max_age)} s is out of range.", "Use more than 0 and at most 300 s.")
+            )
+        if not is_number(self.absent_age, 0, 60):
+            found.append(Problem("cache.absent_age", f"{shown(self.absent_age)} s is out of range.", "Use 0 to 60 s."))
+        if not isinstance(self.enabled, bool):
+            found.append(Problem("cache.enabled", f"is {shown(self.enabled)}.", "Write True or False."))
         return found
 
 
@@ -39,16 +45,19 @@ class ValidationPolicy:
 
     full_every: float = 60.0
     """Seconds after which a session that is in use is validated in full again."""
-    always_full: Sequence[str] = ()
+    always_full: str | Sequence[str] = ()
     """Paths whose requests are always validated in full: ``"/account"`` exactly, ``"/admin/*"`` with everything below."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "always_full", tuple(map(str, texts(self.always_full))))
 
     def problems(self) -> list[Problem]:
         """Intervals and paths that mean nothing."""
         found = []
-        if not 0 <= self.full_every <= 3600:
-            found.append(Problem("validation.full_every", f"{self.full_every!r} s is out of range.", "Use 0 to 3600 s."))
+        if not is_number(self.full_every, 0, 3600):
+            found.append(Problem("validation.full_every", f"{shown(self.full_every)} s is out of range.", "Use 0 to 3600 s."))
         for at, path in enumerate(self.always_full):
             if not path.startswith("/") or "*" in path.removesuffix("/*"):
                 fix = 'Start it with "/", and use "*" only as the end "/*".'
-                found.append(Problem(f"validation.always_full[{at}]", f"{path[:80]!r} is no path.", fix))
+                found.append(Problem(f"validation.always_full[{at}]", f"{shown(path)} is no path.", fix))
         return found

@@ -50,6 +50,8 @@ class Quota(NamedTuple):
     limit: int
     window: int
     """Seconds."""
+    legacy_headers: bool = False
+    """Whether clients are told in the header fields of older drafts too; nothing that is counted depends on it."""
 
 
 @dataclass(frozen=True, slots=True)

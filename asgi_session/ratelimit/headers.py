@@ -26,27 +26,30 @@ class Refusal(NamedTuple):
     body: bytes
 
 
-def quota_headers(decisions: Sequence[Decision], *, legacy: bool = False) -> Headers:
+def quota_headers(decisions: Sequence[Decision]) -> Headers:
     """``RateLimit-Policy`` and ``RateLimit`` for decisions that were taken; nothing for those that an outage waved through.
+
+    Of the quotas that ask for it (``RateLimit(legacy_headers=True)``), the one that is nearest to its end is also told as drafts
+    before the eighth had it: ``RateLimit-Limit``, ``-Remaining`` and ``-Reset``.
 
     Args:
         decisions: in the order in which they should appear.
-        legacy: also send ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of the quota that is nearest to its end, as
-            drafts before the eighth had them.
     """
     policies: list[bytes] = []
     states: list[bytes] = []
+    legacy: list[Decision] = []
     for decision in decisions:
         if decision.degraded != "open":
             policy, name = _static(decision.quota)
+            if decision.quota.legacy_headers:
+                legacy.append(decision)
             policies.append(policy)
             states.append(b"%b;r=%d;t=%d" % (name, decision.remaining, ceil(decision.reset_after)))
     if not policies:
         return []
     headers = [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(states))]
     if legacy:
-        counted = [decision for decision in decisions if decision.degraded != "open"]
-        tightest = min(counted, key=lambda decision: (decision.allowed, decision.remaining))
+        tightest = min(legacy, key=lambda decision: (decision.allowed, decision.remaining))
         headers += [
             (b"ratelimit-limit", b"%d" % tightest.quota.limit),
             (b"ratelimit-remaining", b"%d" % tightest.remaining),
@@ -60,7 +63,7 @@ def retry_after(decisions: Sequence[Decision]) -> int:
     return max([1, *(ceil(decision.reset_after) for decision in decisions if not decision.allowed)])
 
 
-def refusal(decisions: Sequence[Decision], *, legacy: bool = False) -> Refusal:
+def refusal(decisions: Sequence[Decision]) -> Refusal:
     """The answer to a request that was not admitted: 429; or 503 where it is refused only because nobody can count."""
     violated = [decision for decision in decisions if not decision.allowed]
     closed = all(decision.degraded == "closed" for decision in violated)
@@ -72,7 +75,7 @@ def refusal(decisions: Sequence[Decision], *, legacy: bool = False) -> Refusal:
         (b"cache-control", b"no-store"),
         (b"retry-after", b"%d" % retry_after(decisions)),
     ]
-    return Refusal(status, headers + ([] if closed else quota_headers(decisions, legacy=legacy)), body)
+    return Refusal(status, headers + ([] if closed else quota_headers(decisions)), body)
 
 
 @lru_cache(1024)

@@ -46,7 +46,7 @@ class Partitions:
         if key == "ip":
             return self.of_address(subject.client_ip)
         if callable(key):
-            kind, value = f"rule:{rule.name}", key(subject)
+            kind, value = f"rule:{rule.name}", _text(key(subject), rule)
         else:
             kind, value = key, subject.user_id if key == "user" else subject.session_key
         return None if value is None else self.of(kind, value)
@@ -103,3 +103,18 @@ class _Known(NamedTuple):
     user_id: str | None
     session_key: str | None
     scope: Mapping[str, Any] = MappingProxyType({})
+
+
+def _text(value: object, rule: RateLimit) -> str | None:
+    """What a rule's own function returned; the number of a row is as good a key as its text.
+
+    Raises:
+        TypeError: it is anything else. Many objects have a text that differs from one request to the next, so that the rule would
+            limit nobody.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    what = type(value).__name__
+    raise TypeError(f"The key of the rate limit {rule.name!r} has to return a text, a whole number or None, not {what}. Use str().")

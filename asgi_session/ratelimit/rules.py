@@ -3,17 +3,18 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, get_args
 
 from limits import RateLimitItem, parse_many
 
+from asgi_session.arguments import shown, texts, within
 from asgi_session.exceptions import Problem
 from asgi_session.ratelimit.base import LimitSubject, OnStoreError, Permit, Quota, QuotaPolicy, Strategy
 from asgi_session.ratelimit.paths import PathPatterns
 
 Stage = Literal["auto", "edge", "identity"]
-KeyFunction = Callable[[LimitSubject], str | None]
+KeyFunction = Callable[[LimitSubject], str | int | None]
 CostFunction = Callable[[LimitSubject], int]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -39,7 +40,7 @@ class RateLimit:
     _: KW_ONLY
     key: str | KeyFunction = "ip"
     """Whose quota a request uses: ``"ip"`` (an IPv6 client is its /64 network), ``"user"``, ``"session"``, or a function of
-    the request that returns a text, or None where the rule does not apply to it."""
+    the request that returns a text or a whole number, or None where the rule does not apply to it."""
     name: str = ""
     """How headers, errors and metrics call it. Default: made of limit and key, ``"100-per-minute-ip"``."""
     methods: Collection[str] | None = None
@@ -57,6 +58,9 @@ class RateLimit:
     stage: Stage = "auto"
     """``"edge"``: before anything is validated; only the connection is known. ``"identity"``: after it. By default the
     edge for ``key="ip"``, else identity."""
+    legacy_headers: bool = False
+    """For clients that know only the fields of older drafts: also send ``RateLimit-Limit``, ``RateLimit-Remaining`` and
+    ``RateLimit-Reset``. Of several rules that do, the one that is nearest to its end is told there."""
     policy: QuotaPolicy = field(init=False, repr=False)
     """What the storages see of it."""
     _patterns: PathPatterns | None = field(init=False, repr=False, compare=False)
@@ -65,13 +69,14 @@ class RateLimit:
         if self.stage == "auto":
             self._set("stage", "edge" if self.key == "ip" else "identity")
         if self.methods is not None:
-            self._set("methods", frozenset(method.upper() for method in _texts(self.methods)))
+            self._set("methods", frozenset(str(method).upper() for method in texts(self.methods)))
         if self.paths is not None:
-            self._set("paths", tuple(_texts(self.paths)))
+            self._set("paths", tuple(map(str, texts(self.paths))))
         self._set("_patterns", None if self.paths is None else PathPatterns(self.paths))
         items = _parse(self.limit)
         self._set("name", self.name or _default_name(items, self.key))
-        policy = QuotaPolicy(self.name, _quotas(self.name, items), self.strategy, self.on_store_error)
+        quotas = _quotas(self.name, items, legacy_headers=self.legacy_headers)
+        policy = QuotaPolicy(self.name, quotas, self.strategy, self.on_store_error)
         self._set("policy", policy)
 
     def _set(self, field_name: str, value: object) -> None:
@@ -117,6 +122,7 @@ class RateLimit:
         for name, values in (("methods", self.methods), ("paths", self.paths)):
             if values is not None and not values:
                 found.append(Problem(name, "is empty, so the rule would never apply.", "Leave it out to mean all."))
+        found += _problem_of_flag("legacy_headers", self.legacy_headers)
         return found + self._problems_of_cost()
 
     def _problems_of_cost(self) -> list[Problem]:
@@ -140,7 +146,9 @@ class FailureBudget:
     then up to its number of processes as large.
     """
 
-    limit: str = "20/minute"
+    limit: str = "300/minute"
+    """In the notation of ``limits``. Enough for an office behind one address whose clients all go on with a token that is over, or
+    with a cookie of a secret that was dropped; few enough that forged ones cost a process five signatures a second at most."""
     _: KW_ONLY
     name: str = "failed-credentials"
     shared: bool = False
@@ -163,27 +171,19 @@ class FailureBudget:
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the arguments; empty when the budget can be used."""
-        return _problems_of_policy(self.policy, self.limit)
+        return _problems_of_policy(self.policy, self.limit) + _problem_of_flag("shared", self.shared)
 
 
-def problems_of(rules: Sequence[RateLimit | FailureBudget], *, field: str = "rate_limits") -> list[Problem]:
-    """Everything that is wrong with a middleware's rules: each one by itself, and names that two of them share."""
-    found = [
-        replace(problem, field=f"{field}[{index}].{problem.field}")
-        for index, rule in enumerate(rules)
-        for problem in rule.problems()
-    ]
-    names = Counter(quota.name for rule in rules for quota in rule.policy.quotas)
-    names.update(rule.name for rule in rules if len(rule.policy.quotas) > 1)
+def problems_of(rules: Mapping[str, RateLimit | FailureBudget]) -> list[Problem]:
+    """Everything that is wrong with a middleware's rules, by the name of its argument: each by itself, and names that two share."""
+    found = [problem for name, rule in rules.items() for problem in within(name, rule.problems())]
+    names = Counter(str(quota.name) for rule in rules.values() for quota in rule.policy.quotas)
+    names.update(rule.name for rule in rules.values() if len(rule.policy.quotas) > 1)
     doubled = [name for name, count in names.items() if count > 1]
     return found + [
-        Problem(field, f"two of them are called {name!r}.", f'Give one a name of its own: name="{name}-2".') for name in doubled
+        Problem("rate_limits", f"two of them are called {name!r}.", f'Give one a name of its own: name="{name}-2".')
+        for name in doubled
     ]
-
-
-def _texts(values: Collection[str]) -> Iterable[str]:
-    """A lone text is meant as one value, not as its letters."""
-    return (values,) if isinstance(values, str) else map(str, values)
 
 
 def _is_count(value: object) -> bool:
@@ -208,11 +208,10 @@ def _window_name(item: RateLimitItem) -> str:
     return unit if item.multiples == 1 else f"{item.multiples}-{unit}"
 
 
-def _quotas(name: str, items: Sequence[RateLimitItem]) -> tuple[Quota, ...]:
+def _quotas(name: str, items: Sequence[RateLimitItem], *, legacy_headers: bool = False) -> tuple[Quota, ...]:
     """A rule's only quota has its name; of several, each has its window in the name as well."""
-    return tuple(
-        Quota(name if len(items) == 1 else f"{name}-{_window_name(item)}", item.amount, item.get_expiry()) for item in items
-    )
+    names = [name if len(items) == 1 else f"{name}-{_window_name(item)}" for item in items]
+    return tuple(Quota(called, item.amount, item.get_expiry(), legacy_headers) for called, item in zip(names, items, strict=True))
 
 
 def _problems_of_policy(policy: QuotaPolicy, limit: str) -> list[Problem]:
@@ -228,11 +227,19 @@ def _problems_of_policy(policy: QuotaPolicy, limit: str) -> list[Problem]:
             found.append(Problem("strategy", f'"moving" keeps {quota.limit:,} entries for each client.', fix))
     if len({quota.window for quota in policy.quotas}) < len(policy.quotas):
         found.append(Problem("limit", f"{limit!r} names one window twice.", "Keep the stricter one."))
-    if not _NAME.fullmatch(str(policy.name)):
+    if not _is_name(policy.name):
         fix = "Use 1 to 64 letters, digits, dots, dashes and underscores."
         found.append(Problem("name", f"{policy.name!r} can't stand in a header.", fix))
     found += _problem_of_choice("on_store_error", policy.on_store_error, get_args(OnStoreError))
     return found + _problem_of_choice("strategy", policy.strategy, get_args(Strategy))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _problem_of_flag(name: str, value: object) -> list[Problem]:
+    return [] if isinstance(value, bool) else [Problem(name, f"is {shown(value)}.", "Write True or False.")]
 
 
 def _problem_of_choice(name: str, value: str, choices: tuple[str, ...]) -> list[Problem]:

@@ -72,7 +72,7 @@ def unavailable(what: str, retry_after: float) -> Rejection:
         503,
         "Service Unavailable",
         "unavailable",
-        f"{what} does not answer just now. Try again later; you are still signed in.",
+        f"{what} does not answer just now. Try again later.",
         [(b"retry-after", b"%d" % max(1, ceil(retry_after)))],
     )
 

@@ -88,4 +88,6 @@ def too_many(decisions: Sequence[Decision]) -> Rejection:
     return Rejection(answer.status, title, code, headers=headers, body=answer.body)
 
 
-_OWN_HEADERS: frozenset[bytes] = frozenset({b"retry-after", b"ratelimit", b"ratelimit-policy"})
+_OWN_HEADERS: frozenset[bytes] = frozenset(
+    {b"retry-after", b"ratelimit", b"ratelimit-policy", b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset"}
+)

@@ -16,6 +16,7 @@ from ..ids import StoreKey
 from ..record import Changes, Conflict, Draft, Record
 
 
+@runtime_checkable
 class SessionStore(Protocol):
     """Keeps records."""
 

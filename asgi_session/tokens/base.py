@@ -6,7 +6,7 @@ A third party's verifier (introspection, another token format) implements ``Toke
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.authentication import AuthCredentials
 
@@ -73,6 +73,7 @@ def _name_part(name: str) -> str:
     return name.replace("%", "%25").replace(":", "%3A")
 
 
+@runtime_checkable
 class TokenVerifier(Protocol):
     """Verifies the tokens of one issuer. Used by one event loop at a time, also without ``start``."""
 

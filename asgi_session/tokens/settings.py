@@ -4,9 +4,10 @@ joserfc and cryptography are imported where keys are first made of it, so that a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..arguments import Arguments
 from ..clock import Clock
 from ..exceptions import Problem
 from .algorithms import algorithm_problems
@@ -36,6 +37,11 @@ class VerifierSettings:
 
     def problems(self) -> list[Problem]:
         """Every mistake, in the order of the arguments."""
+        given = Arguments()
+        claims = given.one("claims", self.claims, ClaimsPolicy, default=ClaimsPolicy(), fix="Pass a ClaimsPolicy.")
+        keys = given.one("keys", self.keys, KeyPolicy, default=KeyPolicy(), fix="Pass a KeyPolicy.")
+        if given.problems:
+            return [*given.problems, *replace(self, claims=claims, keys=keys).problems()]
         return [
             *self._issuer_problems(),
             *self._audience_problems(),

@@ -1,24 +1,24 @@
 """Requests that no browser sends: none of them is an error of ours, and none gets anywhere.
 
-`ASGI_SESSION_EXAMPLES` says how many are tried; security row IN-09 asks for 100,000 once in a while.
+`TEST_EXAMPLES` says how many are tried; security row IN-09 asks for 100,000 once in a while.
 """
 
-import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asgi_session import CSRFPolicy, RateLimit
+from asgi_session.ids import CredentialSigner, new_session_id
+from asgi_session.stages.resolve import MAX_AUTHORIZATION
 from tests.support.asgi import exchange, http_scope
-from tests.support.site import COOKIE, Browser, sessions
+from tests.support.examples import examples
+from tests.support.site import COOKIE, SECRET, Browser, sessions
 from tests.tokens.parts import SigningKey, verifier_of
 
 KEY = SigningKey("ES256")
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("ASGI_SESSION_EXAMPLES", "300")), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = examples(300)
 
 HOSTILE = st.one_of(
     st.binary(max_size=60),
@@ -86,6 +86,62 @@ async def test_any_scope_is_answered(parts: dict[str, Any]) -> None:
     assert len(response.all("set-cookie")) <= 1
     if response.status == 200 and parts["path"] == "/who":
         assert response.json()["user"] is None
+    await app.shutdown()
+
+
+TOKEN = KEY.sign()
+CREDENTIAL = CredentialSigner([SECRET]).sign(new_session_id("123"))
+"""Signed by us, of a session that nobody has."""
+TOKEN68 = "ABYZabyz0189-._~+/="
+
+
+@st.composite
+def edited(draw: st.DrawFn, good: str) -> bytes:
+    """Something good with a few edits: characters, cuts, insertions, doublings."""
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(good)))
+        to = min(len(good), at + draw(st.integers(0, 60)))
+        good = good[:at] + draw(st.text(TOKEN68, max_size=4) | st.text(max_size=2) | st.just(good)) + good[to:]
+    return good.encode("utf-8", "surrogatepass")
+
+
+BEARERS = st.one_of(
+    edited(TOKEN),
+    edited(CREDENTIAL),
+    st.text(TOKEN68, max_size=100).map(str.encode),
+    st.lists(st.text(TOKEN68[:16], max_size=30), min_size=3, max_size=5).map(lambda parts: ".".join(parts).encode()),
+    st.builds(
+        lambda piece, times: piece * times, st.sampled_from([b"A", b".", b"=", b"A.", b" "]), st.integers(0, MAX_AUTHORIZATION + 2)
+    ),
+    HOSTILE,
+)
+SCHEMES = st.sampled_from(
+    [b"Bearer "] * 12 + [b"bearer ", b"BEARER   ", b"Bearer\t", b"Bearer", b"\xa0Bearer ", b"Basic ", b"DPoP ", b""]
+)
+LINES = st.builds(lambda scheme, bearer: scheme + bearer, SCHEMES, BEARERS)
+AUTHORIZATIONS = st.builds(lambda line, more, copies: [line] + [more] * copies, LINES, LINES, st.sampled_from([0] * 7 + [1]))
+
+
+@pytest.mark.security("IN-08", "IN-09", "JW-04")
+@EXAMPLES
+@given(AUTHORIZATIONS, st.none() | COOKIES)
+@example([b"Bearer " + TOKEN.encode()], None)
+@example([b"Bearer " + b"." * 10_000], None)
+@example([b"Bearer " + b"A" * 46 + b"." + b"A" * 43], None)
+@example([b"\xff\xfe"], None)
+async def test_any_authorization_is_answered(lines: list[bytes], cookie: bytes | None) -> None:
+    """With the page, 400 or 401; with a user only for the one good token, whole and alone, and never with a cookie for a bearer."""
+    app = site()
+    scope = http_scope(path="/who")
+    scope["headers"] += [(b"authorization", line) for line in lines] + ([(b"cookie", cookie)] if cookie is not None else [])
+    response = await exchange(app, scope)
+    scheme, _, credential = lines[0].partition(b" ")
+    is_good = len(lines) == 1 and scheme.lower() == b"bearer" and credential.lstrip(b" ") == TOKEN.encode()
+    assert response.status in ((200,) if is_good else (200, 400, 401))
+    if response.status == 200:
+        assert response.json()["user"] == ("user-1" if is_good else None)
+    if response.status != 200 or is_good:
+        assert response.all("set-cookie") == []
     await app.shutdown()
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from asgi_session import SessionClosed, SessionError
+from asgi_session import Lifetimes, SessionClosed, SessionError
+from asgi_session.lifetimes import DAY
 from tests.support.asgi import respond
 from tests.support.site import SITE, Browser, bearer, cookies_named, sessions, visiting
 
@@ -204,3 +205,20 @@ async def test_a_lifetime_of_its_own(store: object) -> None:
         (stored,) = await browser.app.manager.list_for_user("alice")
     assert cookie.expires == 600
     assert stored.expires_at - stored.created_at == pytest.approx(600, abs=0.01)
+
+
+@pytest.mark.security("LC-03")
+async def test_no_login_outlives_the_absolute_timeout(store: object) -> None:
+    """A remember-me of 399 days under AAL3's 12 hours is one of 12 hours, in the store and in the browser."""
+
+    async def remember(scope: dict[str, Any]) -> None:
+        await scope["session"].login("alice", lifetime=399 * DAY)
+
+    aal3 = Lifetimes.aal3()
+    app = sessions({"/remember": remember}, store=store, idle_timeout=aal3.idle, absolute_timeout=aal3.absolute)
+    async with visiting(app) as browser:
+        await browser.get("/remember")
+        (cookie,) = browser.jar
+        (stored,) = await browser.app.manager.list_for_user("alice")
+    assert cookie.expires == aal3.absolute
+    assert stored.expires_at - stored.created_at == pytest.approx(aal3.absolute, abs=0.01)

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_session import RateLimit
 from asgi_session.ratelimit.base import Decision, Quota
 from asgi_session.ratelimit.headers import quota_headers, refusal, retry_after
+from tests.support.site import sessions, visiting
 
 BURST, DAILY = Quota("burst", 100, 60), Quota("daily", 1000, 86_400)
 
@@ -18,9 +20,9 @@ milliseconds = st.integers(0, 10**12).map(lambda value: value / 1000)
 decisions = st.builds(Decision, quotas, st.booleans(), st.integers(0, 10**9), milliseconds, st.sampled_from([None, "local"]))
 
 
-def fields(decided: list[Decision], *, legacy: bool = False) -> dict[str, str]:
+def fields(decided: list[Decision]) -> dict[str, str]:
     """The headers as text; none twice."""
-    headers = quota_headers(decided, legacy=legacy)
+    headers = quota_headers(decided)
     assert len(dict(headers)) == len(headers)
     return {name.decode(): value.decode() for name, value in headers}
 
@@ -107,10 +109,23 @@ def test_outage_that_lets_pass_claims_no_numbers() -> None:
 
 @pytest.mark.security("RL-02")
 def test_rl02_old_fields_only_by_switch() -> None:
-    """The three older fields appear where asked for, for the quota that is nearest to its end."""
-    decided = [Decision(DAILY, True, 70, 3000.0), Decision(BURST, True, 50, 29.2)]
-    assert "ratelimit-limit" not in fields(decided)
-    answer = fields(decided, legacy=True)
-    assert (answer["ratelimit-limit"], answer["ratelimit-remaining"], answer["ratelimit-reset"]) == ("100", "50", "30")
-    refused = dict(refusal([decided[0], Decision(BURST, False, 90, 29.2)], legacy=True).headers)
+    """The three older fields appear for the quotas that ask for them; of several, for the one that is nearest to its end."""
+    daily, burst = DAILY._replace(legacy_headers=True), BURST._replace(legacy_headers=True)
+    assert "ratelimit-limit" not in fields([Decision(DAILY, True, 70, 3000.0), Decision(BURST, True, 50, 29.2)])
+    for quotas, told in (((daily, burst), ("100", "50", "30")), ((daily, BURST), ("1000", "70", "3000"))):
+        answer = fields([Decision(quotas[0], True, 70, 3000.0), Decision(quotas[1], True, 50, 29.2)])
+        assert (answer["ratelimit-limit"], answer["ratelimit-remaining"], answer["ratelimit-reset"]) == told
+    refused = dict(refusal([Decision(daily, True, 70, 3000.0), Decision(burst, False, 90, 29.2)]).headers)
     assert refused[b"ratelimit-limit"] == b"100"
+    assert "ratelimit-limit" not in fields([Decision(daily, True, 70, 3000.0, "open"), Decision(BURST, True, 50, 29.2)])
+
+
+@pytest.mark.security("RL-02")
+async def test_rl02_the_old_fields_reach_the_client() -> None:
+    """With the page and with the refusal, for a rule that asks for them."""
+    app = sessions(rate_limits=[RateLimit("1/day", legacy_headers=True), RateLimit("9/day")])
+    async with visiting(app) as browser:
+        answers = [await browser.get("/read") for _ in range(2)]
+    told = [[answer.get(f"ratelimit-{field}") for field in ("limit", "remaining")] for answer in answers]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert told == [["1", "0"], ["1", "0"]]

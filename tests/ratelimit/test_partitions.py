@@ -54,6 +54,14 @@ def test_rule_does_not_apply_without_its_key() -> None:
     assert of(RateLimit("9/second", key=lambda _: None)) is None
 
 
+def test_a_key_may_be_a_number() -> None:
+    """The id of a row is as good as its text, and no other kind of object passes for either."""
+    assert of(RateLimit("9/second", key=lambda _: 4711, name="a")) == of(RateLimit("9/second", key=lambda _: "4711", name="a"))
+    for wrong in (True, 1.5, b"a", object()):
+        with pytest.raises(TypeError, match=f"'mine' has to return a text.*not {type(wrong).__name__}"):
+            of(RateLimit("9/second", key=lambda _, wrong=wrong: wrong, name="mine"))
+
+
 @given(st.text(), st.text(), st.text(), st.text())
 @pytest.mark.security("RL-07")
 def test_rl07_different_pairs_never_share_a_partition(kind: str, value: str, other_kind: str, other_value: str) -> None:

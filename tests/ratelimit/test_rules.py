@@ -22,6 +22,11 @@ def request(method: str = "GET", path: str = "/") -> Mapping[str, Any]:
     return {"type": "http", "method": method, "path": path}
 
 
+def numbered(rules: list[Any]) -> dict[str, Any]:
+    """Rules as the middleware names them."""
+    return {f"rate_limits[{at}]": rule for at, rule in enumerate(rules)}
+
+
 def test_plain_rule_says_it_all() -> None:
     """The shortest rule limits each address at the edge, and is named after what it does."""
     rule = RateLimit("100/minute")
@@ -111,6 +116,10 @@ def test_rl12_cost_below_one_is_refused(cost: Any) -> None:
         ({"name": "a b"}, "name"),
         ({"name": "ü"}, "name"),
         ({"name": "n" * 65}, "name"),
+        ({"name": 5}, "name"),
+        ({"limit": 100}, "limit"),
+        ({"methods": 5}, "methods"),
+        ({"paths": 5}, "paths"),
         ({"methods": []}, "methods"),
         ({"methods": ["GET /"]}, "methods"),
         ({"methods": [1]}, "methods"),
@@ -138,9 +147,13 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_problems_of_several_rules_say_which_rule() -> None:
-    """The field tells the rule's place in the middleware's argument."""
-    [problem] = problems_of([RateLimit("1/second"), RateLimit("1/second", name="other", key="address")])
-    assert problem.field == "rate_limits[1].key"
+    """The field tells the rule's place in the middleware's arguments, that of the budget too."""
+    rules = {
+        "rate_limits[0]": RateLimit("1/second"),
+        "rate_limits[1]": RateLimit("1/second", name="other", key="address"),
+        "failed_credentials": FailureBudget("many"),
+    }
+    assert [problem.field for problem in problems_of(rules)] == ["rate_limits[1].key", "failed_credentials.limit"]
 
 
 @pytest.mark.parametrize(
@@ -156,17 +169,15 @@ def test_problems_of_several_rules_say_which_rule() -> None:
 )
 def test_two_rules_of_one_name_are_a_problem(rules: list[RateLimit | FailureBudget]) -> None:
     """Names are keys in storage and headers, so two rules or quotas can't share one."""
-    [problem] = problems_of(rules)
+    [problem] = problems_of(numbered(rules))
     assert problem.field == "rate_limits"
     assert "name=" in problem.fix
 
 
 def test_different_rules_are_no_problem() -> None:
     """Rules that differ in limit or key have different names by themselves."""
-    assert (
-        problems_of([RateLimit("9/minute"), RateLimit("9/minute", key="user"), RateLimit("1/second;5/minute"), FailureBudget()])
-        == []
-    )
+    rules = [RateLimit("9/minute"), RateLimit("9/minute", key="user"), RateLimit("1/second;5/minute"), FailureBudget()]
+    assert problems_of(numbered(rules)) == []
 
 
 def test_storage_key_depends_on_limit_and_strategy() -> None:

@@ -73,7 +73,7 @@ def test_unavailable_says_when_to_come_back(wait: float, said: bytes) -> None:
     """Whole seconds, rounded up, at least one; and it says nothing about cookies."""
     rejection = unavailable("The store", wait)
     assert list(rejection.headers) == [(b"retry-after", said)]
-    assert "still signed in" in rejection.detail
+    assert rejection.detail == "The store does not answer just now. Try again later."
 
 
 @pytest.mark.security("ID-12")

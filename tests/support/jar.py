@@ -65,7 +65,7 @@ class CookieJar:
             for cookie in self
             if (host == cookie.domain if cookie.host_only else _domain_match(host, cookie.domain))
             and _path_match(parts.path or "/", cookie.path)
-            and (not cookie.secure or parts.scheme == "https")
+            and (not cookie.secure or _is_trustworthy(url))
         ]
         fitting.sort(key=lambda cookie: len(cookie.path), reverse=True)
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in fitting) or None
@@ -101,7 +101,7 @@ class CookieJar:
             "partitioned" in given,
             self._expiry(given),
         )
-        return cookie if _is_allowed(cookie, "path" in given, parts.scheme) else None
+        return cookie if _is_allowed(cookie, "path" in given, _is_trustworthy(url)) else None
 
     def _expiry(self, given: dict[str, str]) -> float | None:
         if re.fullmatch(r"-?[0-9]+", given.get("max-age", "")):
@@ -111,9 +111,16 @@ class CookieJar:
         return None
 
 
-def _is_allowed(cookie: Cookie, has_path: bool, scheme: str) -> bool:
+def _is_trustworthy(url: str) -> bool:
+    """Browsers take and send Secure cookies, prefixed ones too, on plain http to a loopback host (seen with Chromium)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme == "https" or host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
+
+
+def _is_allowed(cookie: Cookie, has_path: bool, trustworthy: bool) -> bool:
     name = cookie.name.lower()
-    if scheme != "https" and cookie.secure:
+    if cookie.secure and not trustworthy:
         return False
     if not cookie.secure and (name.startswith(("__secure-", "__host-", "__http-")) or cookie.same_site == "none"):
         return False

@@ -1,11 +1,10 @@
 """The gate in front of everything dear."""
 
 import json
-import os
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jws import JWSRegistry, extract_compact
 
@@ -19,9 +18,9 @@ from asgi_session.tokens.format import (
     read_header,
     unverified_issuer,
 )
+from tests.support.examples import examples
 from tests.tokens.parts import ISSUER, SigningKey, segment, valid_claims
 
-EXAMPLES = int(os.environ.get("ASGI_SESSION_EXAMPLES", "300"))
 KEY = SigningKey("EdDSA")
 GOOD = KEY.sign()
 
@@ -204,7 +203,7 @@ def test_issuer_can_be_read_before_anything_is_checked() -> None:
 
 
 @pytest.mark.security("JW-04")
-@settings(max_examples=EXAMPLES, deadline=None)
+@examples(300)
 @given(st.integers(0, len(GOOD) - 1), st.characters(), st.integers(0, 2))
 @example(len(GOOD) - 1, "A", 0)
 def test_what_passes_reads_alike_in_joserfc(position: int, character: str, width: int) -> None:

@@ -1,26 +1,25 @@
 """Tokens spoilt at random: each is refused, or says exactly what was signed; nothing but our own errors leaves the verifier.
 
-``ASGI_SESSION_EXAMPLES=100000`` runs the number that the security table asks for.
+``TEST_EXAMPLES=100000`` runs the number that the security table asks for.
 """
 
 import json
-import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session.exceptions import TokenInvalid
 from asgi_session.tokens.refusals import REFUSALS
+from tests.support.examples import examples
 from tests.tokens.parts import AUDIENCE, ISSUER, NOW, SigningKey, segment, valid_claims, verifier_of
 
-EXAMPLES = int(os.environ.get("ASGI_SESSION_EXAMPLES", "300"))
 KEYS = [SigningKey(name, name) for name in ("RS256", "PS256", "ES256", "EdDSA")]
 TOKENS = [key.sign() for key in KEYS]
 VERIFIER = verifier_of(*KEYS, cache_size=16)
 
-many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = examples(300)
 
 
 def outcome(token: str) -> str:

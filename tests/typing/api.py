@@ -28,6 +28,7 @@ from asgi_session import (
     StoredSession,
     StoreUnavailable,
     TokenInvalid,
+    TrustedProxies,
     ValidationPolicy,
     VerifiedToken,
 )
@@ -75,7 +76,14 @@ def around_anything(store: SessionStore, inner: ASGIApp) -> ASGIApp:
         trusted_proxies=["10.0.0.0/8"],
         on_store_error="anonymous",
     )
-    apps: list[ASGIApp] = [one, two, three]
+    four = SessionMiddleware(
+        inner,
+        "x",
+        bearer=None,
+        rate_limits=RateLimit("1/day", legacy_headers=True),
+        trusted_proxies=TrustedProxies(header="forwarded"),
+    )
+    apps: list[ASGIApp] = [one, two, three, four]
     return apps[0]
 
 

@@ -9,6 +9,7 @@ from benchmarks.hosts import ContenderFailed, Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import CONTENDERS, Contender
 from benchmarks.statistics import percentile
+from benchmarks.trips import trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def measure(lab: Lab) -> Iterator[Row]:
                     lab.step(f"{in_flight} at once, round {turn + 1} of {turns}: {contender.name}")
                     with lab.traffic() as traffic:
                         done, failed = hosts.log_in_at_once(contender, count, in_flight)
-                    trips[contender.name] = (traffic.reads - traffic.commands.get("ping", 0)) / count
+                    trips[contender.name] = trips_of(traffic) / count
                     latencies[contender.name].append(done)
                     failures[contender.name] += failed
             for contender in contenders:
@@ -56,7 +57,7 @@ def _row(contender: Contender, in_flight: int, rounds: Sequence[list[float]], fa
         "succeeded": 100 * len(succeeded) / asked,
         "p50": percentile(succeeded, 50),
         "p95": p95[len(p95) // 2],
-        "trips": max(0.0, trips),
+        "trips": trips,
         "error": error,
     }
 

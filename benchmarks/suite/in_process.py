@@ -10,6 +10,7 @@ from benchmarks.hosts import Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import Contender, of_group
 from benchmarks.statistics import Spread
+from benchmarks.trips import commands_of, trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from tests.services.redis import Traffic
 
 IN_FLIGHT = 32
-_OF_THE_LINK = {"ping", "hello"}
-"""What the invalidation link asks twice a second, whatever the requests do."""
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -69,8 +68,7 @@ def _row(contender: Contender, rounds: dict[str, list[Round]], traffic: "Traffic
     bare = rounds[contender.bare] if contender.bare else []
     added = Spread.of([mine.cpu - (bare[turn].cpu if bare else 0) for turn, mine in enumerate(own)])
     wall = Spread.of([mine.wall - (bare[turn].wall if bare else 0) for turn, mine in enumerate(own)])
-    commands = {name: calls / requests for name, calls in traffic.commands.items() if name not in _OF_THE_LINK}
-    trips = traffic.reads - sum(traffic.commands.get(name, 0) for name in _OF_THE_LINK)
+    commands = {name: calls / requests for name, calls in commands_of(traffic).items()}
     return {
         "contender": contender.name,
         "group": contender.group,
@@ -80,7 +78,7 @@ def _row(contender: Contender, rounds: dict[str, list[Round]], traffic: "Traffic
         "cpu_high": added.high,
         "spread": (added.high - added.low) / 2,
         "wall": wall.middle,
-        "trips": max(0, trips) / requests,
+        "trips": trips_of(traffic) / requests,
         "commands": ", ".join(f"{calls:.2g} {name}" for name, calls in commands.items() if calls >= 0.01) or "-",
         "omits": contender.omits,
     }

@@ -9,6 +9,7 @@ from benchmarks.lab import Lab
 from benchmarks.registry import CONTENDERS
 from benchmarks.servers import Server
 from benchmarks.statistics import percentile
+from benchmarks.trips import trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def _measure(lab: Lab, pattern: str, skew: float, sessions: int, seconds: int, r
         "p99": percentile(latencies, 99),
         "max": max(latencies),
         "hits": 100 * hits / (hits + loads),
-        "trips": (traffic.reads - traffic.commands.get("ping", 0)) / (hits + loads),
+        "trips": trips_of(traffic) / (hits + loads),
         "busy": 100 * busy,
         "errors": 0,
         "latencies": [percentile(latencies, share / 10) for share in range(1, 1001)],

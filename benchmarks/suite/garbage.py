@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.budgets import at_most
 from benchmarks.hosts import Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import of_group
@@ -23,8 +24,8 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     """None at all."""
     ours = [row for row in rows if row["contender"].startswith("asgi_session ") and "FastAPI" not in row["contender"]]
     worst = max(ours, key=lambda row: float(row["objects"]))
-    said = f"{worst['objects']:.2f} ({worst['contender'].removeprefix('asgi_session ')})"
-    return [Verdict("objects in reference cycles that a request leaves, the most", "0", said, worst["objects"] < 0.05)]
+    said = worst["contender"].removeprefix("asgi_session ")
+    return [at_most("objects in reference cycles that a request leaves, the most", 0, worst["objects"], note=said, slack=0.05)]
 
 
 BENCHMARK = Benchmark(

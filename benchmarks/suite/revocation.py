@@ -173,18 +173,16 @@ _LATE = Miss(
 
 
 def plot(rows: Sequence[Row]) -> "Figure":
-    """How many trials were over by when, for each state of the link."""
-    from benchmarks.report.plots import cumulative
+    """How long it takes, for each state of the link."""
+    from benchmarks.report.plots import ranges
 
-    figure, axis = cumulative(
-        {f"{row['case']} ({row['trials']})": row["latencies"] for row in rows},
+    return ranges(
+        {f"{row['case']} ({row['trials']:,} trials)": row for row in rows},
         title="A revoked session is refused by another process",
         label="ms, logarithmic",
+        marks=("p50", "p99", "max"),
+        bounds={50: "budget: p99, link up", 2000: "bound, disturbed"},
     )
-    for bound, text in ((50, "budget of the p99, link up"), (2000, "bound, link disturbed")):
-        axis.axvline(bound, color="#333333", linestyle=":", linewidth=1)
-        axis.annotate(text, (bound, 0.02), (-4, 0), textcoords="offset points", rotation=90, ha="right", fontsize=8)
-    return figure
 
 
 BENCHMARK = Benchmark(

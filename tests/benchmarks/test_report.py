@@ -12,7 +12,7 @@ from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
 from benchmarks.lab import Lab
 from benchmarks.report.page import write_page
-from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, cumulative, dots_by_group, lines
+from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, dots_by_group, lines, ranges
 from benchmarks.report.tables import table, verdict_table
 from benchmarks.results import Result, read, write
 
@@ -143,11 +143,11 @@ def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
 def test_every_kind_of_picture_can_be_drawn() -> None:
     """Each with its labels."""
     dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
-    steps, axis = cumulative({"one": [1.0, 2.0, 3.0]}, title="title", label="ms")
-    curves, _ = lines({"one": [(1, 2), (10, 20)]}, title="title", x="n", y="ms")
-    for figure in (dots, steps, curves, plot(ROWS)):
+    spans = ranges({"one": {"p50": 1, "p99": 2}}, title="title", label="ms", marks=("p50", "p99"), bounds={5: "budget"})
+    curves, axis = lines({"asgi_session": [(1, 2), (10, 20)], "another": [(1, 3), (10, 30)]}, title="title", x="n", y="ms")
+    for figure in (dots, spans, curves, plot(ROWS)):
         figure.draw_without_rendering()
-    assert axis.get_xlabel() == "ms"
+    assert axis.get_xlabel() == "n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,15 +59,23 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     console, command = Console(), " ".join(["python3 noxfile.py bench", *(["--", *arguments] if arguments else [])])
     results, docs = (QUICK / "results", QUICK / "docs") if chosen.quick else (RESULTS, DOCS)
+    failed = []
     for name in [] if chosen.render else chosen.names or known:
         benchmark = known[name]
         print(f"\n{benchmark.title} ...", flush=True)
-        result = run(benchmark, console, command, quick=chosen.quick, million=chosen.million)
-        write(result, results)
-        show(benchmark, result)
+        try:
+            result = run(benchmark, console, command, quick=chosen.quick, million=chosen.million)
+        except Exception:  # noqa: BLE001  # the others took half an hour
+            traceback.print_exc()
+            failed.append(name)
+        else:
+            write(result, results)
+            show(benchmark, result)
     write_page(known, results, docs)
     print(f"Written: {_relative(docs / 'benchmarks.md')}, {_relative(results)}/")
-    return 0
+    if failed:
+        print(f"Failed, so what the page says of them is older or missing: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def show(benchmark: Benchmark, result: Result) -> None:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+SHARED_CONNECTIONS = 64
+"""Where they don't have their own."""
 _WITHIN_A_PAGE = 0.1
 """Seconds from a request of a page to the next one."""
 

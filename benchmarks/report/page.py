@@ -42,6 +42,7 @@ def write_page(benchmarks: Mapping[str, Benchmark], results: Path, docs: Path) -
             save(plot(result.rows), docs / "images" / name)
     newest = max((result for _, result in found), key=lambda result: str(result.machine["date"]), default=None)
     pieces = [_INTRODUCTION, *_budgets(found), *_where(found), *(_section(*one, newest) for one in found)]
+    docs.mkdir(parents=True, exist_ok=True)
     (docs / "benchmarks.md").write_text("\n".join(pieces), encoding="utf-8")
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.roles.http_client import Pool
-from benchmarks.visits import Visits
+from benchmarks.visits import SHARED_CONNECTIONS, Visits
 
-SHARED_CONNECTIONS = 64
+_SETTLING = 1.0
+"""Seconds in which the server may get over the opening of the connections."""
 
 
 class Pacer:
@@ -34,7 +35,7 @@ class Pacer:
         )
         plain = [_request(port, "/read", credential) for credential in credentials]
         fresh = [_request(port, "/read?fresh", credential) for credential in credentials] if wanted.fresh else plain
-        begin = time.monotonic() + 0.1
+        begin = time.monotonic() + _SETTLING
         asking: list[asyncio.Future[None]] = []
         for after, visitor in wanted.schedule(chance):
             due = begin + after

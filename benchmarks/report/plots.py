@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -64,14 +65,14 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
         axis.set_title(name)
         axis.set_xscale("log")
         axis.set_xlim(min(row[value] for row in everything) / 1.5, max(row[high] for row in everything) * 2)
-        _readable(axis)
+        _readable(axis.xaxis)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
 def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
-    """A bar for each row, a panel for each group, the largest on top; the whiskers are the quartiles."""
+    """A bar for each row, a panel for each group, the largest on top; whiskers where `keys` name quartiles beside the value."""
     value, low, high = keys
     shown = {name: rows for name, rows in panels.items() if rows}
     sizes = [len(rows) + 1 for rows in shown.values()]
@@ -80,16 +81,18 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     for axis, (name, rows) in zip(axes, shown.items(), strict=True):
         ordered = sorted(rows, key=lambda row: row[value])
         names = [row["contender"] for row in ordered]
-        whiskers = [[row[value] - row[low] for row in ordered], [row[high] - row[value] for row in ordered]]
         axis.barh(names, [row[value] for row in ordered], 0.7, color=[colour_of(name) for name in names])
-        axis.errorbar([row[value] for row in ordered], names, xerr=whiskers, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        if low != value:
+            whiskers = [[row[value] - row[low] for row in ordered], [row[high] - row[value] for row in ordered]]
+            style: Any = {"fmt": "none", "ecolor": "#333333", "elinewidth": 1, "capsize": 2}
+            axis.errorbar([row[value] for row in ordered], names, xerr=whiskers, **style)
         for place, row in enumerate(ordered):
             axis.annotate(_short(row[value]), (row[high], place), (6, 0), textcoords="offset points", va="center", fontsize=9)
         axis.set_title(name)
         _name(axis, len(rows))
         axis.grid(axis="y", visible=False)
         axis.xaxis.set_major_formatter("{x:,g}")
-    axes[-1].set_xlim(0, 1.1 * max(row[high] for rows in shown.values() for row in rows))
+    axes[-1].set_xlim(0, 1.15 * max(row[high] for rows in shown.values() for row in rows) or 1)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
@@ -113,7 +116,7 @@ def ranges(
         )
     axis.set_xscale("log")
     axis.set_xlim(right=2 * max(*(row[marks[-1]] for row in rows.values()), *(bounds or {0: ""})))
-    _readable(axis)
+    _readable(axis.xaxis)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
@@ -133,7 +136,7 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x:
         style = {"linewidth": 2.5} if ours else {"linewidth": 1.2, "linestyle": "--", "markersize": 4}
         axis.loglog(*zip(*points, strict=True), label=name, color=colour, marker=marker, **style)
     axis.xaxis.set_major_formatter("{x:,g}")
-    axis.yaxis.set_major_formatter("{x:,g}")
+    _readable(axis.yaxis)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -161,12 +164,12 @@ def _name(axis: Axes, rows: int) -> None:
             label.set(color=OURS, fontweight="bold")
 
 
-def _readable(axis: Axes) -> None:
+def _readable(axis: Axis) -> None:
     """Plain numbers along a logarithmic axis: 1, 2, 5, 10."""
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:,g}")
-    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _short(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2g}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

@@ -1,6 +1,7 @@
 """What the dearest hostile header costs."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_most
@@ -8,6 +9,9 @@ from benchmarks.issuer import AUDIENCE, ISSUER, Issuer
 from benchmarks.lab import Lab
 from benchmarks.roles.attacked import SHAPES
 from benchmarks.statistics import percentile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SIZES = (2**14, 2**20)
 _BUDGET = 10
@@ -73,6 +77,20 @@ _DEAR = Miss(
 )
 
 
+def plot(rows: Sequence[Row]) -> "Figure":
+    """The shapes at their largest, and the mutations."""
+    from benchmarks.report.plots import ranges
+
+    shown = sorted((row for row in rows if row["size"] in (None, _SIZES[-1])), key=lambda row: -float(row["p50"]))
+    return ranges(
+        {row["shape"]: row for row in shown},
+        title="CPU for a request with headers of 1 MiB that no browser sends",
+        label="ms, logarithmic",
+        marks=("p50", "p99", "max"),
+        bounds={_BUDGET: "budget"},
+    )
+
+
 BENCHMARK = Benchmark(
     name="hostile_headers",
     title="Hostile headers",
@@ -88,5 +106,6 @@ them; sessions in Redis, tokens, and one rate limit. CPU for the whole request i
         Column("statuses", "answered"),
     ],
     measure=measure,
+    plots={"hostile_headers.svg": plot},
     budgets=budgets,
 )

@@ -1,12 +1,16 @@
 """What a session takes in Redis, and what an entry takes in the L1."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_most
 from benchmarks.hosts import Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import CONTENDERS, Contender
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _CONTENDERS = {
     "asgi_session anonymous": "asgi_session L1 hit",
@@ -70,6 +74,18 @@ _OF_A_SESSION = Miss(
 )
 
 
+def plot(rows: Sequence[Row]) -> "Figure":
+    """What is taken where."""
+    from benchmarks.report.plots import bars_by_group
+
+    panels = {
+        place: [{**row, "contender": row["what"].removeprefix(f"{prefix}: ")} for row in rows if row["what"].startswith(prefix)]
+        for place, prefix in (("In Redis", "in Redis"), ("In the L1 of a process", "in the L1 of a process"))
+    }
+    title = "Memory of one session of some 300 bytes: less is better"
+    return bars_by_group(panels, title=title, label="bytes", keys=("bytes", "bytes", "bytes"))
+
+
 BENCHMARK = Benchmark(
     name="memory",
     title="Memory: a session in Redis, an entry in the L1",
@@ -79,5 +95,6 @@ each login is another user's, the user's index is a key of its own for each sess
 counts.""",
     columns=[Column("what", "what"), Column("bytes", "bytes", ",.0f"), Column("keys", "keys in Redis", ".2f")],
     measure=measure,
+    plots={"memory.svg": plot},
     budgets=budgets,
 )

@@ -41,7 +41,7 @@ def write_page(benchmarks: Mapping[str, Benchmark], results: Path, docs: Path) -
         for name, plot in benchmark.plots.items():
             save(plot(result.rows), docs / "images" / name)
     newest = max((result for _, result in found), key=lambda result: str(result.machine["date"]), default=None)
-    pieces = [_INTRODUCTION, *_budgets(found), *_where(found), *(_section(*one, newest) for one in found)]
+    pieces = [_INTRODUCTION, *_budgets(found), *_again(found), *(_section(*one, newest) for one in found)]
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "benchmarks.md").write_text("\n".join(pieces), encoding="utf-8")
 
@@ -50,6 +50,7 @@ def _budgets(found: Found) -> Iterable[str]:
     judged = [(benchmark, verdict) for benchmark, result in found for verdict in benchmark.budgets(result.rows)]
     met = sum(verdict.met for _, verdict in judged)
     yield f"## Budgets: {met} of {len(judged)} met\n"
+    yield "\n".join(f"- {what}: {of}" for what, of in _made(found).items()) + "\n"
     cells, before = [], None
     for benchmark, verdict in judged:
         where = "" if benchmark is before else _link(benchmark, benchmark.title.partition(":")[0])
@@ -74,23 +75,23 @@ def _by(verdict: Verdict) -> str:
     return f", missed by {verdict.by}" if verdict.by else ""
 
 
-def _where(found: Found) -> Iterable[str]:
-    if not found:
-        return
+def _made(found: Found) -> dict[str, str]:
+    """Where, when, by what and of what all this was made; several things where the results are of several runs."""
     results = [result for _, result in found]
     versions = {name: version for result in results for name, version in _versions(result).items()}
-    described = [
-        ["machine", _distinct(map(_machine, results))],
-        ["date", _distinct(str(result.machine["date"])[:10] for result in results)],
-        ["command", _distinct(f"`{result.command}`" for result in results if result.command)],
-        ["commit", _distinct(str(result.machine["commit"]) or "unknown" for result in results)],
-        ["versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))],
-        ["took", f"{sum(result.seconds for result in results) / 60:.0f} minutes"],
-    ]
-    yield "## Measured where, when, and how to do it again\n"
-    yield tabulate(described, ["", ""], tablefmt="github", disable_numparse=True) + "\n"
-    yield _AGAIN
-    yield "\n".join(f"- {_link(benchmark)}" for benchmark, _ in found) + "\n"
+    return {
+        "machine": _distinct(map(_machine, results)),
+        "date": _distinct(str(result.machine["date"])[:10] for result in results),
+        "command": _distinct(f"`{result.command}`" for result in results if result.command),
+        "commit": _distinct(str(result.machine["commit"]) or "unknown" for result in results),
+        "versions": ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
+        "took": f"{sum(result.seconds for result in results) / 60:.0f} minutes",
+    }
+
+
+def _again(found: Found) -> Iterable[str]:
+    yield f"## How to do it again\n\n{_AGAIN}"
+    yield "## What is measured\n\n" + "\n".join(f"- {_link(benchmark)}" for benchmark, _ in found) + "\n"
 
 
 def _section(benchmark: Benchmark, result: Result, newest: Result | None) -> str:

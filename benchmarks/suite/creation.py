@@ -73,12 +73,16 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     return [
         at_most("session creation: trips", 1, alone["trips"], slack=0.05),
         at_most("login with index (no cap yet): trips", 1, login["trips"], slack=0.05),
-        at_most("session creation, one at a time, p95", 10, alone["p95"], "ms", miss=_SLOW),
+        at_most("session creation, one at a time, p95", 10, alone["p95"], "ms", miss=_DISTURBED),
         at_least(f"{said}: succeed", 100, everything, "%"),
         at_most(f"{said}: p95", 50, at_once["p95"], "ms", miss=_SLOW),
     ]
 
 
+_DISTURBED = Miss(
+    "a creation is one trip and some tenths of a millisecond of CPU; what is longer is the machine's, which did something else.",
+    "an idle machine.",
+)
 _SLOW = Miss(
     "all of them are made by one process on one core, so the last one waits for all the others; the p95 is little less than the "
     "time that the whole rush takes.",

@@ -63,7 +63,7 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     as_it_comes, compact = taken[_WITH_INDEX], taken[f"{_WITH_INDEX}; {_SAID}"]
     return [
         at_most("Redis memory of a session of 300 B, with index", 1.5, as_it_comes, "kB", miss=_OF_A_SESSION),
-        at_most(f"… with {_SAID}", 1.5, compact, "kB"),
+        at_most(f"the same with {_SAID}", 1.5, compact, "kB"),
     ]
 
 

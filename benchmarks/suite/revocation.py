@@ -161,7 +161,7 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     worst = max(row["max"] for row in rows)
     return [
         at_most("revocation seen by another process, link up, p99", 50, up, "ms", miss=_LATE),
-        at_most("… link cut, paused, reconnecting: the longest of all", 2, worst / 1000, "s", miss=_LATE),
+        at_most("revocation, link cut, paused or reconnecting: the longest of all", 2, worst / 1000, "s", miss=_LATE),
     ]
 
 

@@ -98,10 +98,12 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     verdicts = [
         at_most(f"{said}: errors", 0, sum(row["errors"] for row in rows), miss=_AWAY),
         at_most(f"{said}, the worst pattern: p95", 10, max(row["p95"] for row in rows), "ms", miss=_BUSY),
-        at_most("… of a hit in the L1: p95", 2, pages["hit_p95"], "ms", miss=_BUSY),
-        at_most("… of a load with full validation, the worst pattern: p95", 10, loads, "ms", miss=_BUSY),
+        at_most("steady load, hits in the L1: p95", 2, pages["hit_p95"], "ms", miss=_BUSY),
+        at_most("steady load, loads with full validation, the worst pattern: p95", 10, loads, "ms", miss=_BUSY),
         *(
-            at_least(f"… answered out of the L1, {row['pattern']}", 90, row["hits"], "%", miss=_few_hits(row))
+            at_least(
+                f"steady load, answered out of the L1, from cold ({row['pattern']})", 90, row["hits"], "%", miss=_few_hits(row)
+            )
             for row in rows
             if row["pattern"] != _ALIKE
         ),

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,13 +37,13 @@ class StatusLine:
         self._status.update(f"{self._benchmark.name}: {text}")
 
 
-def run(benchmark: Benchmark, console: Console, *, quick: bool, million: bool) -> Result:
+def run(benchmark: Benchmark, console: Console, command: str, *, quick: bool, million: bool) -> Result:
     """Run one benchmark, from its services' start to their end."""
     load, began = machine.load(), time.monotonic()
     with console.status(benchmark.name) as status, Lab(StatusLine(benchmark, status), quick=quick, million=million) as lab:
         described = machine.description(lab.redis.cli.info("server")["redis_version"])
         rows = list(benchmark.measure(lab))
-    return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows)
+    return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows, command)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,22 +57,30 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    console = Console()
+    console, command = Console(), " ".join(["python3 noxfile.py bench", *(["--", *arguments] if arguments else [])])
     results, docs = (QUICK / "results", QUICK / "docs") if chosen.quick else (RESULTS, DOCS)
+    failed = []
     for name in [] if chosen.render else chosen.names or known:
         benchmark = known[name]
         print(f"\n{benchmark.title} ...", flush=True)
-        result = run(benchmark, console, quick=chosen.quick, million=chosen.million)
-        write(result, results)
-        show(benchmark, result)
+        try:
+            result = run(benchmark, console, command, quick=chosen.quick, million=chosen.million)
+        except Exception:  # noqa: BLE001  # the others took half an hour
+            traceback.print_exc()
+            failed.append(name)
+        else:
+            write(result, results)
+            show(benchmark, result)
     write_page(known, results, docs)
     print(f"Written: {_relative(docs / 'benchmarks.md')}, {_relative(results)}/")
-    return 0
+    if failed:
+        print(f"Failed, so what the page says of them is older or missing: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def show(benchmark: Benchmark, result: Result) -> None:
     """Print the table."""
-    print(table([column for column in benchmark.columns if column.key != "omits"], result.rows, "simple"))
+    print(table(benchmark.columns, result.rows, "simple"))
     if verdicts := benchmark.budgets(result.rows):
         print("\n" + verdict_table(verdicts, "simple"))
     print(f"\n{result.seconds:.0f} s", flush=True)

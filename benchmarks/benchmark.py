@@ -24,13 +24,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Miss:
+    """What a reader wants to know where a budget is missed. Written beside the budget, shown only where it is needed."""
+
+    why: str
+    remedy: str
+    """What would reach it."""
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What a budget asks for and what was measured."""
+    """What a budget asks for and what was measured; `benchmarks.budgets` makes those that are a number."""
 
     what: str
     budget: str
     measured: str
     met: bool
+    by: str = ""
+    """How much is missing; empty where it is met."""
+    miss: Miss | None = None
 
 
 @dataclass(frozen=True)
@@ -47,3 +59,5 @@ class Benchmark:
     """By file name in docs/images/."""
     budgets: Callable[[Sequence[Row]], list[Verdict]] = lambda rows: []
     """What the project promised of it."""
+    split: str = ""
+    """The column by whose values the rows are shown as tables of their own."""

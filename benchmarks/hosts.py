@@ -18,10 +18,10 @@ class ContenderFailed(RuntimeError):
 class Hosts(contextlib.ExitStack):
     """Workers with all contenders open; leaving it closes them."""
 
-    def __init__(self, lab: Lab, contenders: Sequence[Contender], visitors: int, *, more_data: int = 0) -> None:
+    def __init__(self, lab: Lab, contenders: Sequence[Contender], visitors: int, *, size: int = 0) -> None:
         super().__init__()
         self._lab = lab
-        self._more_data = more_data
+        self._size = size
         self._contenders = contenders
         self._visitors = visitors
         self._children: dict[str, Child] = {}
@@ -29,7 +29,7 @@ class Hosts(contextlib.ExitStack):
     def __enter__(self) -> Self:
         super().__enter__()
         tokens = self._visitors if any(contender.tokens for contender in self._contenders) else 0
-        site = as_arguments(self._lab.site(tokens=tokens, more_data=self._more_data))
+        site = as_arguments(self._lab.site(tokens=tokens, size=self._size))
         waiting: dict[str, list[Contender]] = {}
         for contender in self._contenders:
             waiting.setdefault(contender.module, []).append(contender)

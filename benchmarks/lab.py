@@ -49,9 +49,9 @@ class Lab(contextlib.ExitStack):
         """Say what is being done."""
         self._progress.step(text)
 
-    def site(self, *, tokens: int = 0, more_data: int = 0) -> Site:
+    def site(self, *, tokens: int = 0, size: int = 0) -> Site:
         """What an application is given; with so many tokens of a new issuer."""
-        plain = Site(self.redis.url, self._folder, more_data=more_data)
+        plain = Site(self.redis.url, self._folder, size=size)
         if not tokens:
             return plain
         issuer = Issuer()

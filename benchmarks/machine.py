@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
@@ -33,6 +34,16 @@ def _is_installed(package: str) -> bool:
 def load() -> float:
     """How many processes wanted to run, on average over the last minute."""
     return os.getloadavg()[0]
+
+
+def allow_open_files(count: int) -> bool:
+    """Whether a process started from now on may have so many files and connections open; raises the limit as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        return False
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    return True
 
 
 def _cpu() -> str:

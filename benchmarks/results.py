@@ -21,6 +21,8 @@ class Result:
     load: tuple[float, float]
     """The machine's load when it began and when it ended; the benchmark itself is a part of the second."""
     rows: Sequence[Row]
+    command: str = ""
+    """What made it."""
 
 
 def write(result: Result, folder: Path) -> None:

@@ -17,6 +17,7 @@ from tests.services.ports import free_port
 from tests.services.process import ServiceProcess
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _OPTIONS = [
     *("--factory", "--loop", "uvloop", "--http", "httptools"),
     *("--no-access-log", "--no-proxy-headers", "--log-level", "warning"),
@@ -102,6 +103,10 @@ class Server:
         """What all its processes have used so far."""
         return sum(_cpu_seconds(pid) for pid in _group(self._process.pid))
 
+    def memory_bytes(self) -> int:
+        """What the largest of its processes, a worker, has in memory."""
+        return max(_memory_bytes(pid) for pid in _group(self._process.pid))
+
 
 def _group(leader: int) -> list[int]:
     """The processes of a group: the server and its workers."""
@@ -122,3 +127,10 @@ def _cpu_seconds(pid: int) -> float:
     except FileNotFoundError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _memory_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except FileNotFoundError:
+        return 0

@@ -1,5 +1,6 @@
 """asgi_session."""
 
+from collections.abc import Awaitable
 from typing import Any
 from uuid import uuid4
 
@@ -39,12 +40,19 @@ def redis_miss(site: Site, rules: int = 0) -> ASGIApp:
 
 
 def watched(site: Site) -> ASGIApp:
-    """As it comes, with a rate limit; says of each session whether it came out of the L1."""
+    """As it comes, with a rate limit; says of each session whether it came out of the L1; `/read?fresh` asks for it afresh."""
     return SessionMiddleware(application(_how, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
 
 
-def _how(scope: Scope) -> str:
+def _how(scope: Scope) -> str | Awaitable[str]:
+    if scope["query_string"]:
+        return _fresh(scope)
     return f"{of_session(scope)} {'cached' if scope['asgi_session'].verdict.cached else 'loaded'}"
+
+
+async def _fresh(scope: Scope) -> str:
+    await scope["session"].require_fresh()
+    return f"{of_session(scope)} fresh"
 
 
 def login(site: Site, user: str = "") -> ASGIApp:

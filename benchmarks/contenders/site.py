@@ -41,14 +41,18 @@ class Site:
     jwks: Mapping[str, Any] = field(default_factory=dict)
     tokens: Sequence[str] = ()
     """The tokens that will be presented; for the floor, which prepares everything but the signature's verification."""
-    more_data: int = 0
-    """Bytes that each session holds beside `DATA`."""
+    size: int = 0
+    """Bytes of what each session holds, keys and values as JSON; 0 for `DATA`."""
 
     @property
     def data(self) -> dict[str, Any]:
-        """What each session holds."""
-        more = ["x" * 46] * (self.more_data // 50)  # as JSON, with quotes, comma and blank: 50 bytes each
-        return {**DATA, "more": more} if more else dict(DATA)
+        """What each session holds: the name, and texts of some 50 bytes where there is a size to reach."""
+        if not self.size:
+            return dict(DATA)
+        room = self.size - len(f'name"{NAME}"more[]')
+        count = max(1, room // 50)
+        short, rest = divmod(room - 3 * count + 1, count)  # two quotes each, and a comma between
+        return {"name": NAME, "more": ["x" * (short + (number < rest)) for number in range(count)]}
 
 
 async def answer(send: Send, body: bytes = ANSWER, status: int = 200) -> None:

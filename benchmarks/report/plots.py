@@ -6,14 +6,16 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.benchmark import Row
 
 OURS, THEIRS, FLOOR = "#0072B2", "#E69F00", "#7F7F7F"
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
+RANGE_MARKS = ["o", "|", ">"]
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -63,16 +65,14 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
         axis.set_title(name)
         axis.set_xscale("log")
         axis.set_xlim(min(row[value] for row in everything) / 1.5, max(row[high] for row in everything) * 2)
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter("{x:,g}")
-        axis.xaxis.set_minor_locator(NullLocator())
+        _readable(axis.xaxis)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
 def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
-    """A bar for each row, a panel for each group, the largest on top; the whiskers are the quartiles."""
+    """A bar for each row, a panel for each group, the largest on top; whiskers where `keys` name quartiles beside the value."""
     value, low, high = keys
     shown = {name: rows for name, rows in panels.items() if rows}
     sizes = [len(rows) + 1 for rows in shown.values()]
@@ -81,45 +81,62 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     for axis, (name, rows) in zip(axes, shown.items(), strict=True):
         ordered = sorted(rows, key=lambda row: row[value])
         names = [row["contender"] for row in ordered]
-        whiskers = [[row[value] - row[low] for row in ordered], [row[high] - row[value] for row in ordered]]
         axis.barh(names, [row[value] for row in ordered], 0.7, color=[colour_of(name) for name in names])
-        axis.errorbar([row[value] for row in ordered], names, xerr=whiskers, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        if low != value:
+            whiskers = [[row[value] - row[low] for row in ordered], [row[high] - row[value] for row in ordered]]
+            style: Any = {"fmt": "none", "ecolor": "#333333", "elinewidth": 1, "capsize": 2}
+            axis.errorbar([row[value] for row in ordered], names, xerr=whiskers, **style)
         for place, row in enumerate(ordered):
             axis.annotate(_short(row[value]), (row[high], place), (6, 0), textcoords="offset points", va="center", fontsize=9)
         axis.set_title(name)
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        axis.tick_params(axis="y", length=0)
+        _name(axis, len(rows))
         axis.grid(axis="y", visible=False)
         axis.xaxis.set_major_formatter("{x:,g}")
-    axes[-1].set_xlim(0, 1.1 * max(row[high] for rows in shown.values() for row in rows))
+    axes[-1].set_xlim(0, 1.15 * max(row[high] for rows in shown.values() for row in rows) or 1)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
-def cumulative(series: Mapping[str, Sequence[float]], *, title: str, label: str) -> tuple[Figure, Axes]:
-    """A step line for each series: the share of its values up to each value."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+def ranges(
+    rows: Mapping[str, Row], *, title: str, label: str, marks: Sequence[str], bounds: Mapping[float, str] | None = None
+) -> Figure:
+    """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends."""
+    figure = Figure(figsize=(9, 1.4 + 0.3 * len(rows)), layout="constrained")
     axis = figure.subplots()
-    for (name, values), colour in zip(series.items(), SERIES, strict=False):
-        axis.ecdf(values, label=name, color=colour, linewidth=2)
+    for place, row in enumerate(rows.values()):
+        axis.plot([row[marks[0]], row[marks[-1]]], [place, place], color=OURS, linewidth=5, alpha=0.3, solid_capstyle="round")
+        axis.annotate(_short(row[marks[-1]]), (row[marks[-1]], place), (8, 0), textcoords="offset points", va="center", fontsize=9)
+    for mark, shape in zip(marks, RANGE_MARKS, strict=False):
+        axis.plot([row[mark] for row in rows.values()], range(len(rows)), shape, color=OURS, markersize=8, mew=2, label=mark)
+    for bound, text in (bounds or {}).items():
+        axis.axvline(bound, color="#333333", linestyle=":", linewidth=1.2)
+        axis.annotate(
+            text, (bound, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", fontsize=8
+        )
     axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:,g}")
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_xlim(right=2 * max(*(row[marks[-1]] for row in rows.values()), *(bounds or {0: ""})))
+    _readable(axis.xaxis)
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)
     axis.set_xlabel(label)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    return figure, axis
+    return figure
 
 
 def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    """A line with markers for each series of points; both scales are logarithmic."""
+    """A line with markers for each series of points, ours in bold where it is compared; both scales are logarithmic."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
+    compared = any(colour_of(name) == OURS for name in series)
     axis = figure.subplots()
     for (name, points), colour, marker in zip(series.items(), SERIES, MARKERS, strict=False):
-        axis.loglog(*zip(*points, strict=True), label=name, color=colour, marker=marker, linewidth=2)
+        ours = colour_of(name) == OURS or not compared
+        style = {"linewidth": 2.5} if ours else {"linewidth": 1.2, "linestyle": "--", "markersize": 4}
+        axis.loglog(*zip(*points, strict=True), label=name, color=colour, marker=marker, **style)
     axis.xaxis.set_major_formatter("{x:,g}")
-    axis.yaxis.set_major_formatter("{x:,g}")
+    _readable(axis.yaxis)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -135,9 +152,24 @@ def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
         axis.plot(row[value], place, "o", color=colour, markersize=7)
         axis.annotate(_short(row[value]), (row[high], place), (7, 0), textcoords="offset points", va="center", fontsize=9)
     axis.set_yticks(range(len(rows)), [row["contender"] for row in rows])
-    axis.set_ylim(-0.6, len(rows) - 0.4)
+    _name(axis, len(rows))
+
+
+def _name(axis: Axes, rows: int) -> None:
+    """Ours in bold, in our colour."""
+    axis.set_ylim(-0.6, rows - 0.4)
     axis.tick_params(axis="y", length=0)
+    for label in axis.get_yticklabels():
+        if colour_of(label.get_text()) == OURS:
+            label.set(color=OURS, fontweight="bold")
+
+
+def _readable(axis: Axis) -> None:
+    """Plain numbers along a logarithmic axis: 1, 2, 5, 10."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _short(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2g}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

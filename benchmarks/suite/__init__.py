@@ -12,6 +12,7 @@ _MODULES = [
     "limit_exactness",
     "limit_trips",
     "sustained",
+    "require_fresh",
     "memory",
     "scale_data",
     "scale_users",

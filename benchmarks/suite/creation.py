@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
+from benchmarks.budgets import at_least, at_most
 from benchmarks.hosts import ContenderFailed, Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import CONTENDERS, Contender
 from benchmarks.statistics import percentile
+from benchmarks.trips import trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +26,7 @@ _NAMES = {"asgi_session L1 hit": "asgi_session anonymous"}
 def measure(lab: Lab) -> Iterator[Row]:
     """Two rows for each contender."""
     contenders = [CONTENDERS[name] for name in lab.scaled(_CONTENDERS, _CONTENDERS[:5])]
-    alone, at_once, turns = lab.scaled((500, 1000, 7), (50, 200, 1))
+    alone, at_once, turns = lab.scaled((300, 1000, 5), (50, 200, 1))
     with Hosts(lab, contenders, visitors=8) as hosts:
         for count, in_flight in ((alone, 1), (at_once, at_once)):
             latencies: dict[str, list[list[float]]] = {contender.name: [] for contender in contenders}
@@ -35,7 +37,7 @@ def measure(lab: Lab) -> Iterator[Row]:
                     lab.step(f"{in_flight} at once, round {turn + 1} of {turns}: {contender.name}")
                     with lab.traffic() as traffic:
                         done, failed = hosts.log_in_at_once(contender, count, in_flight)
-                    trips[contender.name] = (traffic.reads - traffic.commands.get("ping", 0)) / count
+                    trips[contender.name] = trips_of(traffic) / count
                     latencies[contender.name].append(done)
                     failures[contender.name] += failed
             for contender in contenders:
@@ -56,7 +58,7 @@ def _row(contender: Contender, in_flight: int, rounds: Sequence[list[float]], fa
         "succeeded": 100 * len(succeeded) / asked,
         "p50": percentile(succeeded, 50),
         "p95": p95[len(p95) // 2],
-        "trips": max(0.0, trips),
+        "trips": trips,
         "error": error,
     }
 
@@ -69,12 +71,23 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     everything = min(row["succeeded"] for row in rows if row["contender"].startswith("asgi_session"))
     said = f"{at_once['in_flight']:,} sessions created at once"
     return [
-        Verdict("session creation: trips; a login's with index", "1", f"{alone['trips']:.2f}; {login['trips']:.2f}",
-                max(alone["trips"], login["trips"]) < 1.05),
-        Verdict("… one at a time, p95", "≤ 10 ms", f"{alone['p95']:.1f} ms", alone["p95"] <= 10),
-        Verdict(f"{said}: succeed", "100 %", f"{everything:.0f} %", everything == 100),
-        Verdict(f"{said}: p95", "≤ 50 ms", f"{at_once['p95']:.0f} ms", at_once["p95"] <= 50),
-    ]  # fmt: skip
+        at_most("session creation: trips", 1, alone["trips"], slack=0.05),
+        at_most("login with index (no cap yet): trips", 1, login["trips"], slack=0.05),
+        at_most("session creation, one at a time, p95", 10, alone["p95"], "ms", miss=_DISTURBED),
+        at_least(f"{said}: succeed", 100, everything, "%"),
+        at_most(f"{said}: p95", 50, at_once["p95"], "ms", miss=_SLOW),
+    ]
+
+
+_DISTURBED = Miss(
+    "a creation is one trip and some tenths of a millisecond of CPU; what is longer is the machine's, which did something else.",
+    "an idle machine.",
+)
+_SLOW = Miss(
+    "all of them are made by one process on one core, so the last one waits for all the others; the p95 is little less than the "
+    "time that the whole rush takes.",
+    "several workers, which share a rush; or less CPU for each creation, most of which is redis-py's.",
+)
 
 
 def plot(rows: Sequence[Row]) -> "Figure":
@@ -94,8 +107,9 @@ BENCHMARK = Benchmark(
     title="Creation: new sessions, one by one and all at once",
     explanation="""\
 Visitors without a cookie log in, and get a session with some 300 bytes; one after the other, and then all at the same moment in one
-process. `login` binds the session to a user, by a new id and an entry in the user's index, in one step. A contender that refuses
-some of a rush (redis-py's pool has 100 connections, and fails when they are taken) is measured by those that succeeded.""",
+process. `login` binds the session to a user, by a new id and an entry in the user's index, in one step. The package has no cap on
+the sessions of a user yet, so no login here enforces one. A contender that refuses some of a rush (redis-py's pool has 100
+connections, and fails when they are taken) is measured by those that succeeded.""",
     columns=[
         Column("contender", "contender"),
         Column("in_flight", "at once", ",d"),

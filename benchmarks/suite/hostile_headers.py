@@ -1,12 +1,17 @@
 """What the dearest hostile header costs."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
+from benchmarks.budgets import at_most
 from benchmarks.issuer import AUDIENCE, ISSUER, Issuer
 from benchmarks.lab import Lab
 from benchmarks.roles.attacked import SHAPES
 from benchmarks.statistics import percentile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SIZES = (2**14, 2**20)
 _BUDGET = 10
@@ -59,13 +64,31 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     # A single request may be interrupted by the collector of cycles or by the machine; the same bytes cost the same again.
     worst = max((row for row in rows if row["size"]), key=lambda row: float(row["p50"]))
     mutated = next(row for row in rows if not row["size"])
-    budget, said = f"≤ {_BUDGET} ms", f"{worst['p50']:.2f} ms ({worst['shape']})"
+    shape = f"{worst['shape']}, {worst['size'] // 1024:,} KiB"
     return [
-        Verdict("the dearest shape of hostile headers, up to 1 MiB (IN-06)", budget, said, worst["p50"] <= _BUDGET),
-        Verdict(
-            "… of all mutations of a good cookie and a good token", budget, f"{mutated['max']:.2f} ms", mutated["max"] <= _BUDGET
-        ),
+        at_most("the dearest shape of hostile headers, up to 1 MiB (IN-06)", _BUDGET, worst["p50"], "ms", note=shape, miss=_DEAR),
+        at_most("the dearest of all mutations of a good cookie and a good token", _BUDGET, mutated["max"], "ms", miss=_DEAR),
     ]
+
+
+_DEAR = Miss(
+    "each of the many headers in a MiB is looked at once.",
+    "a proxy in front: the usual ones let 8 to 32 KiB of headers through, which cost less in proportion.",
+)
+
+
+def plot(rows: Sequence[Row]) -> "Figure":
+    """The shapes at their largest, and the mutations."""
+    from benchmarks.report.plots import ranges
+
+    shown = sorted((row for row in rows if row["size"] in (None, _SIZES[-1])), key=lambda row: -float(row["p50"]))
+    return ranges(
+        {row["shape"]: row for row in shown},
+        title="CPU for a request with headers of 1 MiB that no browser sends",
+        label="ms, logarithmic",
+        marks=("p50", "p99", "max"),
+        bounds={_BUDGET: "budget"},
+    )
 
 
 BENCHMARK = Benchmark(
@@ -83,5 +106,6 @@ them; sessions in Redis, tokens, and one rate limit. CPU for the whole request i
         Column("statuses", "answered"),
     ],
     measure=measure,
+    plots={"hostile_headers.svg": plot},
     budgets=budgets,
 )

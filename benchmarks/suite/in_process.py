@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
+from benchmarks.budgets import at_most
 from benchmarks.driver import Round
 from benchmarks.hosts import Hosts
 from benchmarks.lab import Lab
 from benchmarks.registry import Contender, of_group
 from benchmarks.statistics import Spread
+from benchmarks.trips import commands_of, trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from tests.services.redis import Traffic
 
 IN_FLIGHT = 32
-_OF_THE_LINK = {"ping", "hello"}
-"""What the invalidation link asks twice a second, whatever the requests do."""
+_GROUPS = {"floor": "The floor", "session": "Sessions", "token": "Bearer JWTs (RS256)", "limit": "Rate limits"}
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -56,7 +57,7 @@ def _traffic(lab: Lab, hosts: Hosts, contender: Contender, requests: int) -> "Tr
 def _interleaved(lab: Lab, hosts: Hosts, contenders: Sequence[Contender], sizes: dict[str, int]) -> dict[str, list[Round]]:
     """Short rounds, everybody's turn again and again: what disturbs the machine for a second disturbs all alike."""
     rounds: dict[str, list[Round]] = defaultdict(list)
-    turns = lab.scaled(60, 2)
+    turns = lab.scaled(40, 2)
     for turn in range(turns):
         lab.step(f"round {turn + 1} of {turns}")
         for contender in contenders:
@@ -69,18 +70,17 @@ def _row(contender: Contender, rounds: dict[str, list[Round]], traffic: "Traffic
     bare = rounds[contender.bare] if contender.bare else []
     added = Spread.of([mine.cpu - (bare[turn].cpu if bare else 0) for turn, mine in enumerate(own)])
     wall = Spread.of([mine.wall - (bare[turn].wall if bare else 0) for turn, mine in enumerate(own)])
-    commands = {name: calls / requests for name, calls in traffic.commands.items() if name not in _OF_THE_LINK}
-    trips = traffic.reads - sum(traffic.commands.get(name, 0) for name in _OF_THE_LINK)
+    commands = {name: calls / requests for name, calls in commands_of(traffic).items()}
     return {
         "contender": contender.name,
-        "group": contender.group,
+        "group": _GROUPS[contender.group],
         "bare": contender.bare,
         "cpu": added.middle,
         "cpu_low": added.low,
         "cpu_high": added.high,
         "spread": (added.high - added.low) / 2,
         "wall": wall.middle,
-        "trips": max(0, trips) / requests,
+        "trips": trips_of(traffic) / requests,
         "commands": ", ".join(f"{calls:.2g} {name}" for name, calls in commands.items() if calls >= 0.01) or "-",
         "omits": contender.omits,
     }
@@ -99,26 +99,58 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     seen, first, raw = cpu("asgi_session JWT seen before"), cpu("asgi_session JWT first sight"), cpu("raw RS256 verify")
     trips_hit, trips_miss = (by_name[f"asgi_session L1 {kind}"]["trips"] for kind in ("hit", "miss"))
     return [
-        Verdict("session read, L1 hit, one rule: added CPU", "≤ 6 µs", f"{hit:.1f} µs", hit <= 6),
-        Verdict("… against Starlette's signed cookie", "≤ 0.5 ×", f"{hit / cookie:.2f} ×", hit <= 0.5 * cookie),
-        Verdict("L1 miss: added CPU against the cheapest of starsessions, Litestar, redsession", "≤ 0.5 ×",
-                f"{miss / peer:.2f} ×", miss <= 0.5 * peer),
-        Verdict("bearer JWT seen before: added CPU", "≤ 3 µs", f"{seen:.1f} µs", seen <= 3),
-        Verdict("bearer JWT at first sight against a raw verify", "≤ 3.5 ×", f"{first / raw:.2f} ×", first <= 3.5 * raw),
-        Verdict("trips to Redis, L1 hit / miss", "0 / 1",
-                f"{trips_hit:.2f} / {trips_miss:.2f}", trips_hit < 0.05 and trips_miss < 1.05),
-    ]  # fmt: skip
+        at_most("session read, L1 hit, 1 rule: added CPU", 6, hit, "µs", miss=_OF_A_HIT),
+        at_most("the same against Starlette's signed cookie", 0.5, hit / cookie, "×", miss=_OF_A_HIT),
+        at_most(
+            "L1 miss: added CPU against the cheapest of starsessions, Litestar, redsession", 0.5, miss / peer, "×", miss=_OF_A_LOAD
+        ),
+        at_most("bearer JWT seen before: added CPU", 3, seen, "µs", miss=_OF_A_KNOWN_TOKEN),
+        at_most("bearer JWT at first sight against a raw verify", 3.5, first / raw, "×", miss=_OF_A_NEW_TOKEN),
+        at_most("trips to Redis, L1 hit", 0, trips_hit, slack=0.05),
+        at_most("trips to Redis, L1 miss", 1, trips_miss, slack=0.05),
+    ]
+
+
+_OF_A_HIT = Miss(
+    "each request gets its own copy of the session's lists and dictionaries, and they are compared afterwards with what was "
+    "loaded, so that a change deep inside is saved; the session here holds two lists, and with plain values a read costs a "
+    "fraction. What is left is Python's price for a call of each stage.",
+    "a comparison of nested values that does not encode them, and beyond that the stages in a compiled module.",
+)
+_OF_A_LOAD = Miss(
+    "redis-py's own work for a command, which all of them share, is the larger part; ours runs a script, which checks the user's "
+    "epoch and slides the expiry in the same trip.",
+    "a leaner client for Redis: loads that come in one turn of the event loop already travel together.",
+)
+_OF_A_KNOWN_TOKEN = Miss(
+    "the token is found by its SHA-256, and its expiry is looked at; most of the rest is the pass through the stages.",
+    "the stages in a compiled module; a key cheaper than SHA-256 would let tokens be read out of the memory of the cache.",
+)
+_OF_A_NEW_TOKEN = Miss(
+    "beside the signature, the token's two parts of JSON are parsed and every claim is checked, in Python.",
+    "a parser and checks that are compiled; it is paid once for each token.",
+)
+
+
+_NOT_DRAWN = {
+    f"asgi_session {kind}, {rules}"
+    for kind in ("memory", "L1 miss", "JWT seen before", "JWT first sight")
+    for rules in ("1 rule", "3 rules")
+}
+"""What a rule adds is to be seen where the rest is least; the table has it everywhere."""
 
 
 def plot(rows: Sequence[Row]) -> "Figure":
     """A panel for each kind of work, all on one scale."""
     from benchmarks.report.plots import dots_by_group
 
-    groups = {"session": "Sessions", "token": "Bearer JWTs (RS256)", "limit": "Rate limits"}
-    panels = {title: [row for row in rows if row["group"] == group] for group, title in groups.items()}
+    panels = {
+        group: [row for row in rows if row["group"] == group and row["contender"] not in _NOT_DRAWN]
+        for group in list(_GROUPS.values())[1:]
+    }
     return dots_by_group(
         panels,
-        title="What one request costs more (CPU, 32 in flight)",
+        title="What one request costs more: CPU, less is better",
         label="µs added to the same bare application, logarithmic",
         keys=("cpu", "cpu_low", "cpu_high"),
     )
@@ -142,9 +174,9 @@ compared with that framework, bare.""",
         Column("trips", "trips", ".2f"),
         Column("commands", "Redis commands for one request"),
         Column("bare", "over"),
-        Column("omits", "what it does not do"),
     ],
     measure=measure,
     plots={"in_process.svg": plot},
     budgets=budgets,
+    split="group",
 )

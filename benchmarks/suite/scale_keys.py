@@ -61,7 +61,8 @@ BENCHMARK = Benchmark(
     title="Scale: sessions in Redis",
     explanation="""\
 Two processes create sessions of some 300 bytes, three for each user; then sessions are read in turn, one at a time, each asked of
-Redis (the manager has no L1). `--million` goes on to a million.""",
+Redis (the manager has no L1). From a thousand to a hundred thousand sessions; a million only with `-- --million`, which takes some
+minutes and 2 GB more, so without its row this page was made without it.""",
     columns=[
         Column("sessions", "sessions", ",d"),
         Column("seconds", "loaded in s", ",.1f"),

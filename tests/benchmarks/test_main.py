@@ -1,11 +1,14 @@
 """The command."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import machine
+from benchmarks.benchmark import Benchmark, Row
+from benchmarks.lab import Lab
 from benchmarks.suite import all_benchmarks
 
 
@@ -48,3 +51,25 @@ def test_quick_run_measures_and_writes_beside_the_results(
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "docs").exists()
     assert "a second" in capsys.readouterr().out
+
+
+@pytest.mark.redis
+def test_a_benchmark_that_fails_does_not_lose_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page is written with the rest, and the command says so and fails."""
+
+    def measure(lab: Lab) -> Iterator[Row]:
+        raise LookupError("as asked")
+
+    def works(lab: Lab) -> Iterator[Row]:
+        return iter(())
+
+    known = {name: Benchmark(name, name, "", [], how) for name, how in {"broken": measure, "working": works}.items()}
+    monkeypatch.setattr(command, "all_benchmarks", lambda: known)
+    monkeypatch.setattr(command, "QUICK", tmp_path / "quick")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    assert command.main(["--quick"]) == 1
+    assert {path.name for path in (tmp_path / "quick" / "results").iterdir()} == {"working.json"}
+    assert "## working" in (tmp_path / "quick" / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert "broken" in capsys.readouterr().out.splitlines()[-1]

@@ -1,16 +1,18 @@
 """Results, tables, pictures and the page."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.benchmark import Benchmark, Column, Row, Verdict
+from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
+from benchmarks.budgets import at_least, at_most
 from benchmarks.lab import Lab
 from benchmarks.report.page import write_page
-from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, cumulative, dots_by_group, lines
+from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, dots_by_group, lines, ranges
 from benchmarks.report.tables import table, verdict_table
 from benchmarks.results import Result, read, write
 
@@ -48,23 +50,37 @@ BENCHMARK = Benchmark(
     columns=COLUMNS,
     measure=measure,
     plots={"example.svg": plot},
-    budgets=lambda rows: [Verdict("speed", "≤ 1", f"{rows[0]['cpu']:.0f}", met=False), Verdict("beauty", "some", "much", met=True)],
+    budgets=lambda rows: [
+        at_most("speed", 1000, rows[0]["cpu"], "µs", miss=Miss("It is slow.", "Haste.")),
+        Verdict("beauty", "some", "much", met=True),
+    ],
 )
-RESULT = Result("example", MACHINE, 12.3, (0.5, 1.5), [{**ROWS[0], "versions": {"redsession": "1.4.0"}}, ROWS[1]])
+RESULT = Result(
+    "example", MACHINE, 12.3, (0.5, 1.5), [{**ROWS[0], "versions": {"redsession": "1.4.0"}}, ROWS[1]], "python3 noxfile.py bench"
+)
 
 
 def test_table_formats_numbers_and_leaves_out_empty_columns() -> None:
     """A column that nothing fills says nothing; an absent number is an empty cell."""
     drawn = table(COLUMNS, ROWS, "github").splitlines()
     assert [cell.strip() for cell in drawn[0].split("|")] == ["", "who", "CPU µs", "count", ""]
-    assert [cell.strip() for cell in drawn[2].split("|")] == ["", "asgi_session", "1,234.6", "", ""]
+    assert [cell.strip() for cell in drawn[2].split("|")] == ["", "**asgi_session**", "1,234.6", "", ""]
 
 
 def test_verdicts_say_what_was_missed() -> None:
-    """In bold."""
+    """In bold, and by how much."""
     drawn = verdict_table(BENCHMARK.budgets(ROWS), "github")
-    assert "**missed**" in drawn
-    assert "met" in drawn
+    assert "**missed** by 235 µs (23 %)" in drawn
+    assert "✓ met" in drawn
+
+
+def test_budgets_say_how_much_is_missing() -> None:
+    """In the budget's unit and as a share of it; of a share, in points; slack is for the way of measuring."""
+    assert at_most("", 2, 3, "ms").by == "1.00 ms (50 %)"
+    assert at_least("", 90, 85.2, "%").by == "4.80 points"
+    assert at_most("", 0, 1.5).by == "1.50"
+    assert at_most("", 1, 1.04, slack=0.05).met
+    assert (at_most("", 2, 2, "ms").by, at_most("", 0, 0).budget) == ("", "0")
 
 
 def test_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -84,7 +100,33 @@ def test_page_has_what_was_measured(tmp_path: Path) -> None:
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     for piece in ("What it does.", "![An example](images/example.svg)", "1,234.6", "**missed**", "a fine one", "redsession 1.4.0"):
         assert piece in page
+    assert "`python3 noxfile.py bench`" in page
     assert "Another one" not in page
+
+
+def test_page_explains_what_is_missed(tmp_path: Path) -> None:
+    """All budgets come first; why one is missed and what would reach it stands there only where it is."""
+    write(RESULT, tmp_path / "results")
+    write_page({"example": BENCHMARK}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "## Budgets: 1 of 2 met" in page
+    assert page.index(" beauty ") < page.index("*Why:* It is slow.") < page.index("## An example")
+    assert "*What would reach it:* Haste." in page
+    write(Result("example", MACHINE, 1, (0, 0), [{**ROWS[0], "cpu": 900.0, "low": 900.0}]), tmp_path / "results")
+    write_page({"example": BENCHMARK}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "2 of 2 met" in page
+    assert "It is slow." not in page
+
+
+def test_long_table_is_folded_and_split(tmp_path: Path) -> None:
+    """A reader sees the picture first; the rows are parted by a column."""
+    rows = [{**ROWS[0], "part": f"part {number % 2}"} for number in range(20)]
+    write(Result("example", MACHINE, 1, (0, 0), rows), tmp_path / "results")
+    write_page({"example": replace(BENCHMARK, split="part")}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "<summary>All 20 rows</summary>" in page
+    assert page.index("**part 0**") < page.index("**part 1**") < page.index("</details>")
 
 
 def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
@@ -101,11 +143,11 @@ def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
 def test_every_kind_of_picture_can_be_drawn() -> None:
     """Each with its labels."""
     dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
-    steps, axis = cumulative({"one": [1.0, 2.0, 3.0]}, title="title", label="ms")
-    curves, _ = lines({"one": [(1, 2), (10, 20)]}, title="title", x="n", y="ms")
-    for figure in (dots, steps, curves, plot(ROWS)):
+    spans = ranges({"one": {"p50": 1, "p99": 2}}, title="title", label="ms", marks=("p50", "p99"), bounds={5: "budget"})
+    curves, axis = lines({"asgi_session": [(1, 2), (10, 20)], "another": [(1, 3), (10, 30)]}, title="title", x="n", y="ms")
+    for figure in (dots, spans, curves, plot(ROWS)):
         figure.draw_without_rendering()
-    assert axis.get_xlabel() == "ms"
+    assert axis.get_xlabel() == "n"
 
 
 @pytest.mark.parametrize(

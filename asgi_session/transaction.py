@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from . import codec
 from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
+from .clock import SYSTEM_CLOCK, reached
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .ids import StoreKey, new_session_id, random_bucket, store_key, user_bucket
@@ -61,6 +62,8 @@ class Transaction:
     _in_conflict: bool = False
     closed: str | None = None
     """Why the client can't be told about a new id any more, for the error of whoever tries; None while it can."""
+    ends_at: float | None = None
+    """When the token expires that stands in a session's place, seconds since the epoch."""
 
     def __init__(
         self,
@@ -154,6 +157,8 @@ class Transaction:
     async def wait_ended(self) -> None:
         """See :meth:`Session.wait_ended`."""
         if self.record is None:
+            if self.ends_at is not None:
+                await reached(self.ends_at, SYSTEM_CLOCK)
             return
         watch = self._engine.watches.add(self.record)
         try:

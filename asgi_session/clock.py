@@ -1,5 +1,6 @@
 """Where time comes from: injected everywhere, so that no test has to wait for it."""
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -26,3 +27,12 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+LOOK_EVERY = 30.0
+"""Seconds after which who waits for a time of day looks at the clock again: it may have been set, or the machine was asleep."""
+
+
+async def reached(moment: float, clock: Clock) -> None:
+    """Return when it is ``moment``, seconds since the epoch. A wait that is cancelled leaves no timer behind."""
+    while (left := moment - clock.now()) > 0:  # noqa: ASYNC110  # nobody else tells what time it is
+        await asyncio.sleep(min(left, LOOK_EVERY))

@@ -74,7 +74,7 @@ class Request:
     key: "StoreKey | None" = None
     """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
     escalated: str = ""
-    """Why the quick tier was not enough for a session that it knew."""
+    """Why the quick tier was not enough for a session that it knew, or not asked for a token."""
 
     def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
         self.scope = scope

@@ -130,8 +130,8 @@ class Session(dict[str, Any]):
     async def wait_ended(self) -> None:
         """Return when the session has ended (logout, revocation, expiry, a new id): for streams that must not outlive it.
 
-        Returns at once where there is none. WebSockets are closed without it. Costs one load: the session may have ended between
-        its validation and the begin of the wait.
+        Where a token stands in its place: when that has expired. Returns at once where there is neither. WebSockets are closed
+        without it. Costs one load of the session, which may have ended between its validation and the begin of the wait.
         """
         await self.transaction.wait_ended()
 

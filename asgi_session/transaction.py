@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import codec
 from .baseline import NOTHING, Baseline
 from .client_description import Client, metadata
+from .clock import SYSTEM_CLOCK, reached
 from .context import Verdict
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
@@ -72,6 +73,8 @@ class Transaction:
     """What the handler sees of the request that presented this session; its verdict changes when the store is asked again."""
     closed: str | None = None
     """Why the client can't be told about a new id any more, for the error of whoever tries; None while it can."""
+    ends_at: float | None = None
+    """When the token expires that stands in a session's place, seconds since the epoch."""
 
     def __init__(
         self,
@@ -169,6 +172,8 @@ class Transaction:
     async def wait_ended(self) -> None:
         """See :meth:`Session.wait_ended`."""
         if self.record is None:
+            if self.ends_at is not None:
+                await reached(self.ends_at, SYSTEM_CLOCK)
             return
         watch = self._engine.watches.add(self.record)
         try:

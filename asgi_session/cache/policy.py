@@ -41,12 +41,18 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ValidationPolicy:
-    """When the quick tier is not enough."""
+    """When the quick tier is not enough: for sessions the full one asks the store, for JWTs it verifies signature and claims again.
+
+    Without asking: where the request comes from another context than the one that was validated (user agent, accept headers,
+    network), the full tier looks.
+    """
 
     full_every: float = 60.0
-    """Seconds after which a session that is in use is validated in full again."""
+    """Seconds after which a session or token that is in use is validated in full again. Beyond ``CachePolicy.max_age`` (30 s) it
+    decides for tokens only, as a session is loaded again by then; beyond 300 s for nothing, as then a token is verified again."""
     always_full: str | Sequence[str] = ()
-    """Paths whose requests are always validated in full: ``"/account"`` exactly, ``"/admin/*"`` with everything below."""
+    """Paths whose requests, with a session or token, are always validated in full: ``"/account"`` exactly, ``"/admin/*"`` with
+    everything below."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "always_full", tuple(map(str, texts(self.always_full))))

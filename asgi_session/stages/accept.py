@@ -46,5 +46,5 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
     request.session = Transaction.begin(engine, request.client)
     request.transaction = request.session.transaction
-    request.transaction.closed = NO_SESSION
+    request.transaction.closed, request.transaction.ends_at = NO_SESSION, verified.expires_at
     request.scope["user"], request.scope["auth"] = verified.seen_as

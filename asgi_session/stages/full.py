@@ -24,7 +24,7 @@ log = logging.getLogger("asgi_session.store")
 OnStoreError = Literal["reject", "anonymous"]
 
 _VALID = Verdict("full", False, "valid")
-# why the quick tier was not enough for a session that it knew
+# why the quick tier was not enough
 _VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
 _UNAVAILABLE = Verdict("full", False, "unavailable")
@@ -82,11 +82,11 @@ class Full:
         if self._issuers is None or request.presented is None:
             return _BAD_TOKEN
         try:
-            verified = await self._issuers.verify(request.presented)
+            verified = await self._issuers.verify(request.presented, request.context)
         except TokenInvalid as error:
             await self._edge.charge(request)
             return _EXPIRED_TOKEN if isinstance(error, TokenExpired) else _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
-        accept.token(request, self._engine, verified, _VALID)
+        accept.token(request, self._engine, verified, _VALID_FOR[request.escalated])
         return None

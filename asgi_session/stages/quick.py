@@ -1,7 +1,8 @@
 """Plainly bad, or known to be good? Without I/O: a credential that we did not sign costs nothing more than its hash.
 
-A session that was validated a moment ago is accepted from the cache, if this request comes from the same context (user agent,
-accept headers, network): a stolen cookie does not ride on its owner's verdict (design rule 9). The rest is for the full tier.
+A session or token that was validated a moment ago is accepted from the cache, if this request comes from the same context (user
+agent, accept headers, network): a stolen credential does not ride on its owner's verdict (design rule 9). The rest is for the full
+tier.
 """
 
 from collections.abc import Callable
@@ -41,11 +42,12 @@ class Quick:
         monotonic: Callable[[], float],
     ) -> None:
         self._engine = engine
-        self._issuers = issuers
+        self._cached_token = issuers.lookup() if issuers is not None else None
         self._edge = edge
         self._cache = cache
         self._touches = touches
         self._always_full = PathPatterns(validation.always_full) if validation.always_full else None
+        self._full_every = validation.full_every
         self._monotonic = monotonic
 
     def __call__(self, request: Request) -> Answer:
@@ -105,7 +107,12 @@ class Quick:
         return ""
 
     def _token(self, request: Request, presented: str) -> None:
-        token = self._issuers.cached(presented) if self._issuers is not None else None
+        if self._cached_token is None:
+            return
+        if self._always_full is not None and self._always_full.match(request.scope["path"]):
+            request.escalated = "route"
+            return
+        token = self._cached_token(presented, request.context, self._full_every)
         if token is not None:
             accept.token(request, self._engine, token, _VALID_BEFORE)
 

@@ -5,6 +5,7 @@ A third party's verifier (introspection, another token format) implements ``Toke
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +13,9 @@ from starlette.authentication import AuthCredentials
 
 from ..exceptions import Problem
 from ..principal import Principal, of_token
+
+Context = tuple[bytes | str, ...] | None
+"""What a verdict is bound to; the middleware gives user agent, accept headers and network. None: to nothing."""
 
 _NO_ROLES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -98,8 +102,10 @@ class TokenVerifier(Protocol):
         """End what ``start`` began; leaves no task. May be called twice, or without ``start``."""
         ...
 
-    async def verify(self, token: str) -> VerifiedToken:
-        """The token, if it is good now.
+    async def verify(self, token: str, context: Context = None) -> VerifiedToken:
+        """The token, if it is good now: the full tier, which looks at all of it again, whatever ``cached`` would say.
+
+        It may be remembered, for requests of the same ``context``.
 
         Raises:
             TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over.
@@ -108,6 +114,9 @@ class TokenVerifier(Protocol):
         """
         ...
 
-    def cached(self, token: str) -> VerifiedToken | None:
-        """The token, if it was verified a moment ago and still is good; costs microseconds, waits for nothing, never raises."""
+    def cached(self, token: str, context: Context = None, max_age: float = inf) -> VerifiedToken | None:
+        """The token, if it was verified in this ``context`` less than ``max_age`` seconds ago and still is good: the quick tier.
+
+        Costs microseconds, waits for nothing, never raises.
+        """
         ...

@@ -1,10 +1,11 @@
 """Several issuers side by side: each token goes to the verifier whose issuer it names, and to no other."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import inf
 
 from ..exceptions import Problem
-from .base import TokenVerifier, VerifiedToken
+from .base import Context, TokenVerifier, VerifiedToken
 from .format import unverified_issuer
 from .refusals import refused
 
@@ -53,27 +54,31 @@ class Issuers:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    def cached(self, token: str) -> VerifiedToken | None:
-        """The token, if one of the verifiers verified it a moment ago."""
+    def cached(self, token: str, context: Context = None, max_age: float = inf) -> VerifiedToken | None:
+        """The token, if one of the verifiers verified it in this ``context``, less than ``max_age`` seconds ago."""
         for verifier in self._verifiers:
-            verified = verifier.cached(token)
+            verified = verifier.cached(token, context, max_age)
             if verified is not None:
                 return verified
         return None
 
-    async def verify(self, token: str) -> VerifiedToken:
-        """The token, if the verifier of its issuer accepts it.
+    def lookup(self) -> Callable[[str, Context, float], VerifiedToken | None]:
+        """``cached``, for whoever calls it all the time: a single verifier is asked without a detour."""
+        return self._verifiers[0].cached if len(self._verifiers) == 1 else self.cached
+
+    async def verify(self, token: str, context: Context = None) -> VerifiedToken:
+        """The token, if the verifier of its issuer accepts it now; to be remembered for ``context``.
 
         Raises:
             TokenInvalid: it does not, or there is none for that issuer.
             KeysUnavailable: that issuer's keys can't be had.
         """
         if len(self._verifiers) == 1:
-            return await self._verifiers[0].verify(token)
+            return await self._verifiers[0].verify(token, context)
         verifier = self._by_issuer.get(unverified_issuer(token) or "")
         if verifier is None:
             raise refused("issuer")
-        return await verifier.verify(token)
+        return await verifier.verify(token, context)
 
 
 def _is_text(issuer: object) -> bool:

@@ -34,6 +34,7 @@ class VerifierSettings:
     claims: ClaimsPolicy
     keys: KeyPolicy
     cache_size: int
+    cache_bytes: int
 
     def problems(self) -> list[Problem]:
         """Every mistake, in the order of the arguments."""
@@ -129,9 +130,13 @@ class VerifierSettings:
 
     def _cache_problems(self) -> list[Problem]:
         size: object = self.cache_size
-        if type(size) is int and size >= 0:
-            return []
-        return [Problem("cache_size", f"is {size!r}.", "Give it the number of tokens to remember; 0 for none.")]
+        most: object = self.cache_bytes
+        found = []
+        if not (type(size) is int and size >= 0):
+            found.append(Problem("cache_size", f"is {size!r}.", "Give it the number of tokens to remember; 0 for none."))
+        if not (type(most) is int and most >= 1):
+            found.append(Problem("cache_bytes", f"is {most!r}.", "Give it a number of bytes; cache_size=0 remembers nothing."))
+        return found
 
 
 def _name_problems(field_name: str, value: object) -> list[Problem]:

@@ -1,19 +1,21 @@
 """Local verification of JWTs: the steps of one token, cheapest first (JW-11, JW-27, JW-29).
 
-    cached?  →  format  →  issuer, algorithm  →  key  →  signature  →  claims  →  keep
+    format  →  issuer, algorithm  →  key  →  signature  →  claims  →  keep for ``cached``
 
-Nothing is computed for a token that its text already condemns, and no check can be left out: there is one way in.
+Nothing is computed for a token that its text already condemns, and no check can be left out: there is one way in. ``verify`` goes
+it each time; what was verified a moment ago, ``cached`` knows.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import ConfigurationError, KeysUnavailable, Problem, TokenInvalid
 from .algorithms import ASYMMETRIC
-from .base import VerifiedToken
-from .cache import VerifiedTokens
+from .base import Context, VerifiedToken
+from .cache import DEFAULT_BYTES, VerifiedTokens
 from .claims import Candidate, Expectations, judge
 from .fetch import Fetch
 from .format import MAX_TOKEN_CHARS, read
@@ -60,6 +62,7 @@ class JWTVerifier:
         claims: what else the claims have to fulfil.
         keys: how long keys are believed and how they may be fetched.
         cache_size: verified tokens to remember; 0 for none.
+        cache_bytes: what they may take together, by an estimate from their length that is rather too high.
         clock: where time comes from.
         fetch: fetches a URL in place of the built-in client, e.g. through a proxy.
 
@@ -78,11 +81,12 @@ class JWTVerifier:
         claims: ClaimsPolicy = ClaimsPolicy(),  # noqa: B008 - frozen
         keys: KeyPolicy = KeyPolicy(),  # noqa: B008 - frozen
         cache_size: int = 4096,
+        cache_bytes: int = DEFAULT_BYTES,
         clock: Clock = SYSTEM_CLOCK,
         fetch: Fetch | None = None,
     ) -> None:
         self._settings = VerifierSettings(
-            issuer, audience, jwks, algorithms, authorized_parties, hmac_secret, claims, keys, cache_size
+            issuer, audience, jwks, algorithms, authorized_parties, hmac_secret, claims, keys, cache_size, cache_bytes
         )
         self._clock = clock
         self._fetch = fetch
@@ -115,18 +119,23 @@ class JWTVerifier:
         if self._ready is not None:
             await self._ready.keys.stop()
 
-    def cached(self, token: str) -> VerifiedToken | None:
-        """The token, if it was verified a moment ago and its keys are still trusted."""
+    def cached(self, token: str, context: Context = None, max_age: float = inf) -> VerifiedToken | None:
+        """The token, if it was verified in this ``context`` a moment ago and its keys are still trusted.
+
+        ``max_age``: how long a moment is, seconds; five minutes at most.
+        """
         ready = self._ready
         if ready is None or len(token) > MAX_TOKEN_CHARS or ready.keys.ring() is None:
             return None
-        verified = ready.cache.get(token, ready.keys.generation)
+        verified = ready.cache.get(token, ready.keys.generation, context, max_age)
         if verified is not None:
             self._hits += 1
         return verified
 
-    async def verify(self, token: str) -> VerifiedToken:
-        """The token, if it is good now.
+    async def verify(self, token: str, context: Context = None) -> VerifiedToken:
+        """The token, if it is good now: signature, claims and keys are looked at again, whatever was found a moment ago.
+
+        Where that will do, ask ``cached`` first, as the middleware does; it answers for the same ``context`` only.
 
         Raises:
             TokenInvalid: the sender needs another token; ``reason`` is a key of ``REFUSALS``. ``TokenExpired`` where only its
@@ -136,7 +145,7 @@ class JWTVerifier:
         """
         ready = self._prepared()
         try:
-            return self.cached(token) or await self._verify(token, ready)
+            return await self._verify(token, context, ready)
         except TokenInvalid as error:
             self._refused[error.reason] += 1
             raise
@@ -165,7 +174,7 @@ class JWTVerifier:
         """How the issuer's keys are: whether there are any, how old, and why the last fetch failed."""
         return KeysHealth(keys=0) if self._ready is None else self._ready.keys.health()
 
-    async def _verify(self, token: str, ready: "_Ready") -> VerifiedToken:
+    async def _verify(self, token: str, context: Context, ready: "_Ready") -> VerifiedToken:
         unverified = read(token)
         if unverified.claims.get("iss") != ready.expected.issuer:
             raise refused("issuer")
@@ -178,9 +187,13 @@ class JWTVerifier:
         if not key.verifies(header.algorithm, unverified.signing_input, unverified.signature):
             raise refused("signature")
         candidate = Candidate(header.type, unverified.claims, self._clock.now())
-        verified = judge(candidate, ready.expected)
+        try:
+            verified = judge(candidate, ready.expected)
+        except TokenInvalid:
+            ready.cache.forget(token)  # it was good before: a clock was set
+            raise
         self._accepted += 1
-        ready.cache.put(token, generation, verified)
+        ready.cache.put(token, generation, verified, context)
         return verified
 
     def _prepared(self) -> "_Ready":
@@ -193,7 +206,7 @@ class JWTVerifier:
                 expected=settings.expectations(),
                 algorithms=frozenset(settings.algorithms),
                 keys=settings.key_source(self._fetch, self._clock),
-                cache=VerifiedTokens(settings.cache_size, self._clock),
+                cache=VerifiedTokens(settings.cache_size, self._clock, settings.cache_bytes),
             )
         return self._ready
 

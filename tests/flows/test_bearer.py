@@ -81,9 +81,9 @@ async def test_keys_that_can_not_be_had_are_no_verdict() -> None:
 
         async def stop(self) -> None: ...
 
-        def cached(self, token: str) -> None: ...
+        def cached(self, token: str, context: object, max_age: float) -> None: ...
 
-        async def verify(self, token: str) -> Any:
+        async def verify(self, token: str, context: object) -> Any:
             raise KeysUnavailable("The issuer does not answer.", retry_after=7)
 
     async with visiting(sessions(bearer=NoKeys()), headers=bearer(KEY.sign())) as api:

@@ -31,13 +31,13 @@ class CountingVerifier:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._verifier, name)
 
-    async def verify(self, token: str) -> Any:
+    async def verify(self, *question: Any) -> Any:
         self.asked += 1
-        return await self._verifier.verify(token)
+        return await self._verifier.verify(*question)
 
-    def cached(self, token: str) -> Any:
+    def cached(self, *question: Any) -> Any:
         self.asked += 1
-        return self._verifier.cached(token)
+        return self._verifier.cached(*question)
 
 
 @pytest.mark.security("RL-17")

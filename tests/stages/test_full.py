@@ -57,9 +57,9 @@ async def test_an_issuer_that_is_down_is_503_for_its_tokens_only() -> None:
 
         async def stop(self) -> None: ...
 
-        def cached(self, token: str) -> None: ...
+        def cached(self, token: str, context: object, max_age: float) -> None: ...
 
-        async def verify(self, token: str) -> None:
+        async def verify(self, token: str, context: object) -> None:
             raise KeysUnavailable("no answer")
 
     async with visiting(sessions(bearer=Down())) as browser:

@@ -9,10 +9,12 @@ import pytest
 from asgi_session import SessionGone, StoreUnavailable
 from asgi_session.stages import guard
 from asgi_session.stages.guard import SocketEnded
-from tests.support.asgi import Conversation, websocket_scope
+from tests.support.asgi import Conversation, http_scope, websocket_scope
 from tests.support.backends import EVERY_STORE, store_named
-from tests.support.site import Browser, pages, sessions, visiting
+from tests.support.clock import StoppedClock
+from tests.support.site import Browser, bearer, pages, sessions, visiting
 from tests.support.stores import WatchedStore
+from tests.tokens.parts import NOW, SigningKey, valid_claims, verifier_of
 
 CLOSED = {"type": "websocket.close", "code": 1008, "reason": "session ended"}
 LEFT = {"type": "websocket.disconnect", "code": 1008, "reason": "session ended"}
@@ -351,6 +353,125 @@ async def test_a_handshake_that_the_store_refused_is_not_closed_again() -> None:
         assert len(response.messages) == 1
 
 
+# -- tokens --------------------------------------------------------------------------------------------------------------
+
+KEY = SigningKey("ES256")
+EXPIRED = {"type": "websocket.close", "code": 1008, "reason": "token expired"}
+
+
+class SeenClock(StoppedClock):
+    """A clock that knows when somebody has looked at it."""
+
+    looks = 0
+
+    def now(self) -> float:
+        self.looks += 1
+        return super().now()
+
+    async def seen(self) -> None:
+        """Return when somebody who was waiting has seen what time it is, and gone on."""
+        looks = self.looks
+        async with asyncio.timeout(5):
+            while self.looks < looks + 3:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SeenClock:
+    """What the package takes for the time of day; who waits for it looks often."""
+    clock = SeenClock(wall=NOW)
+    monkeypatch.setattr("asgi_session.stages.guard.SYSTEM_CLOCK", clock)
+    monkeypatch.setattr("asgi_session.transaction.SYSTEM_CLOCK", clock)
+    monkeypatch.setattr("asgi_session.clock.LOOK_EVERY", 0.005)
+    return clock
+
+
+def with_token(app: Any, **claims: Any) -> Conversation:
+    """A handshake with a token of five minutes."""
+    token = KEY.sign(valid_claims(**claims))
+    talk = Conversation(app, websocket_scope(headers=bearer(token)))
+    talk.say("websocket.connect")
+    return talk
+
+
+def timers() -> list[asyncio.TimerHandle]:
+    """What the running loop will call later."""
+    return [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+
+
+@pytest.mark.security("LC-15")
+async def test_an_expired_token_closes_its_socket(clock: SeenClock) -> None:
+    """To the second, whatever was found of the token at the handshake; until then it is open."""
+    app = site(listen, bearer=verifier_of(KEY, clock=clock))
+    async with visiting(app), with_token(app, exp=NOW + 300) as talk:
+        await talk.hear()
+        clock.advance(299.0)
+        await clock.seen()
+        talk.say("websocket.receive", text="hello")
+        assert (await talk.hear())["text"] == "hello"
+        clock.advance(1.0)
+        assert await talk.hear() == EXPIRED
+        await talk.ended()
+        assert talk._scope["left"] == {**EXPIRED, "type": "websocket.disconnect"}
+
+
+@pytest.mark.parametrize("handler", [broadcast, sleep])
+@pytest.mark.security("LC-15")
+async def test_an_application_that_does_not_listen_loses_its_token(handler: Handler, clock: SeenClock) -> None:
+    """It is closed too, as with a session."""
+    app = site(handler, bearer=verifier_of(KEY, clock=clock))
+    async with visiting(app), with_token(app) as talk:
+        await talk.hear()
+        clock.advance(300.0)
+        assert await until_closed(talk) == EXPIRED
+        if handler is sleep:
+            talk._scope["awake"].set()
+        await talk.ended()
+
+
+async def test_a_socket_opened_in_the_leeway_is_closed_at_once(clock: SeenClock) -> None:
+    """A request may be a little late, a socket would stay."""
+    app = site(listen, bearer=verifier_of(KEY, clock=clock))
+    async with visiting(app), with_token(app, exp=NOW - 10) as talk:
+        assert (await talk.hear())["type"] == "websocket.accept"
+        assert await talk.hear() == EXPIRED
+        await talk.ended()
+
+
+@pytest.mark.security("AV-10")
+@pytest.mark.parametrize("how", ["returns", "fails", "is cancelled", "never accepts", "closes"])
+async def test_nothing_is_left_of_a_tokens_socket(how: str, clock: SeenClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a task nor a timer that waits for its expiry."""
+    monkeypatch.setattr("asgi_session.clock.LOOK_EVERY", 30.0)
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        if how == "never accepts":
+            await send({"type": "websocket.close", "code": 4000})
+            return
+        await send({"type": "websocket.accept"})
+        if how == "fails":
+            raise ZeroDivisionError
+        if how == "closes":
+            await send({"type": "websocket.close", "code": 1000})
+        if how == "is cancelled":
+            await receive()
+
+    async with visiting(sessions(app, bearer=verifier_of(KEY, clock=clock))) as browser:
+        before = asyncio.all_tasks(), timers()
+        async with with_token(browser.app) as talk:
+            await talk.hear()
+            if how == "is cancelled":
+                await talk.cancel()
+            elif how == "fails":
+                with pytest.raises(ZeroDivisionError):
+                    await talk.ended()
+            else:
+                await talk.ended()
+        assert asyncio.all_tasks() == before[0]
+        assert set(timers()) <= set(before[1])
+
+
 # -- streams ------------------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +498,28 @@ async def test_a_stream_can_wait_for_the_end_of_its_session(store: Any, how: str
             assert (await talk.hear())["body"] == b"end"
             await talk.ended()
         assert len(browser.app._engine.watches) == 0
+
+
+@pytest.mark.security("LC-15")
+async def test_a_stream_can_wait_for_the_end_of_its_token(clock: SeenClock) -> None:
+    """The same line of a handler serves both kinds of visitors."""
+
+    async def stream(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begin", "more_body": True})
+        await scope["session"].wait_ended()
+        await send({"type": "http.response.body", "body": b"end"})
+
+    app = sessions(stream, bearer=verifier_of(KEY, clock=clock))
+    async with visiting(app), Conversation(app, http_scope(headers=bearer(KEY.sign()))) as talk:
+        await talk.hear()
+        await talk.hear()
+        clock.advance(299.0)
+        await clock.seen()
+        assert talk._from_app.empty()
+        clock.advance(1.0)
+        assert (await talk.hear())["body"] == b"end"
+        await talk.ended()
 
 
 async def test_waiting_for_the_end_of_no_session() -> None:

@@ -45,6 +45,18 @@ async def test_verified_tokens_of_all_issuers_are_known_again() -> None:
     verified = await issuers.verify(token("https://b", B))
     assert issuers.cached(token("https://b", B)) is verified
     assert issuers.cached(token("https://a", A)) is None
+    assert issuers.lookup()(token("https://b", B), None, 60) is verified
+
+
+async def test_verdicts_of_all_issuers_are_bound_to_their_context() -> None:
+    """Whether there are several or one, asked directly."""
+    here, elsewhere = (b"curl/8", "198.51.100.7"), (b"curl/8", "203.0.113.9")
+    for issuers in (Issuers([verifier("https://b", B), verifier("https://a", A)]), Issuers([verifier("https://a", A)])):
+        verified = await issuers.verify(token("https://a", A), here)
+        lookup = issuers.lookup()
+        assert lookup(token("https://a", A), here, 60) is verified
+        assert lookup(token("https://a", A), elsewhere, 60) is None
+        assert lookup(token("https://a", A), here, 0) is None
 
 
 async def test_one_issuer_needs_no_choice() -> None:

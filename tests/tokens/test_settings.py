@@ -86,10 +86,12 @@ def test_every_mistake_is_said_at_once() -> None:
         "claims": ClaimsPolicy(leeway=3600),
         "keys": KeyPolicy(cooldown=0),
         "cache_size": -1,
+        "cache_bytes": 0,
     }
-    names = ["issuer", "audience", "algorithms", "authorized_parties", "claims.leeway", "keys.cooldown", "cache_size"]
-    assert problems("", **wrong) == names
+    names = ["issuer", "audience", "algorithms", "authorized_parties", "claims.leeway", "keys.cooldown"]
+    assert problems("", **wrong) == [*names, "cache_size", "cache_bytes"]
     assert problems(cache_size=True) == ["cache_size"]
+    assert problems(cache_bytes=1.5) == ["cache_bytes"]
 
 
 @pytest.mark.security("JW-01", "AV-09")

@@ -27,23 +27,41 @@ _NO_LIMIT = 2**31
 """How many connections there are is decided by ``Lane``; the pool would only raise, where a lane waits."""
 
 
-class _TLSContextShared:
-    """For a pool: every connection uses the first one's TLS context. Making one reads all certificates, some 20 ms each time."""
+class _Careful:
+    """For a pool: what the driver's own does a little too lightly."""
 
     _context: Any = None
 
     def make_connection(self) -> AbstractConnection:
+        """Every connection uses the first one's TLS context. Making one reads all certificates, some 20 ms each time."""
         connection: AbstractConnection = super().make_connection()  # type: ignore[misc]
         if isinstance(connection, SSLConnection):
             self._context = self._context or connection.ssl_context
             connection.ssl_context = self._context
         return connection
 
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """A handshake that failed, in whatever way, leaves no connection that looks ready (ST-08)."""
+        try:
+            await super().ensure_connection(connection)  # type: ignore[misc]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
 
-class _Pool(_TLSContextShared, ConnectionPool): ...
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Idle ones are closed in one step: the driver would wait, while somebody takes the connection and opens it again."""
+        if inuse_connections:
+            await super().disconnect()  # type: ignore[misc]
+            return
+        idle: list[AbstractConnection] = self._available_connections  # type: ignore[attr-defined]
+        for connection in tuple(idle):
+            await connection.disconnect(nowait=True)
 
 
-class _SentinelPool(_TLSContextShared, SentinelConnectionPool): ...
+class _Pool(_Careful, ConnectionPool): ...
+
+
+class _SentinelPool(_Careful, SentinelConnectionPool): ...
 
 
 class Connections:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -20,6 +21,8 @@ from cryptography.x509.oid import NameOID
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
 from asgi_session.redis import RedisClient, Script
+from asgi_session.redis.connections import Connections
+from asgi_session.redis.url import parse_url
 from tests.redis.conftest import MakeClient
 from tests.redis.fake_server import FakeServer
 from tests.services.ports import free_port
@@ -115,6 +118,39 @@ async def test_commands_travel_over_a_socket(tmp_path: Path, make_client: MakeCl
         assert server.cli.info("keyspace")["db3"]["keys"] == 1
     finally:
         server.stop()
+
+
+class TestPool:
+    @pytest.mark.security("ST-08")
+    async def test_a_connection_that_was_not_greeted_to_the_end_is_closed(self) -> None:
+        """What the driver trips over in the handshake leaves no connection that looks ready to the next one who asks."""
+        async with FakeServer(greeting=b"+OK\r\n") as server:
+            connections = to_server(server.url.replace("redis://", "redis://:password@"))
+            with pytest.raises(AttributeError):
+                await connections.acquire()
+            assert [idle.is_connected for idle in connections.pool._available_connections] == [False]
+
+    async def test_idle_connections_are_dropped_in_one_step(self) -> None:
+        """Whoever takes one meanwhile connects it anew, and nobody closes it under their hands."""
+        async with FakeServer() as server:
+            connections, closed = to_server(server.url), asyncio.Event()
+            idle: Any = await connections.acquire()
+            idle._writer.wait_closed = closed.wait  # TLS takes its time for it
+            await connections.release(idle)
+            dropping = asyncio.create_task(connections.drop_idle())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            taken = await connections.acquire()
+            closed.set()
+            await dropping
+            assert taken.is_connected
+            await connections.close()
+
+
+def to_server(url: str) -> Connections:
+    """Connections to a fake server."""
+    address = parse_url(url)
+    return Connections.to_server(address, address.hosts[0], 0.3)
 
 
 class TestSentinel:

@@ -138,7 +138,7 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class FailureBudget:
-    """How many bad credentials one client address may send before it is refused without looking at the next one.
+    """How many bad credentials one client address may send before the next is refused, if it does not prove itself without I/O.
 
     Tested at the edge, before any cryptography or I/O (RL-17, JW-27), and charged when a credential turns out bad. By
     default every process counts for itself, because a forged cookie has to cost no I/O at all: the budget of a host is

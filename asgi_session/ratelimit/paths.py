@@ -3,7 +3,7 @@
 A limit that ``/Login``, ``//login/`` or ``/%6cogin`` gets around protects nothing, and some router or proxy treats each
 of them as ``/login``. Others take a path more literally than we would: a route ``/api/search/{q:path}`` also serves
 ``/api/search/../..``. Nobody knows here who will read the path, so a request belongs to a pattern if **any** reading of
-its path does: decoded never or several times, with ``\\`` as a separator or not, with ``;parameters`` or without.
+its path does: decoded never or several times, with a backslash as a separator or not, with ``;parameters`` or without.
 
 What dots lead to depends on how much of the rest is decoded when they are resolved, and what parameters hide on when they
 are cut: there are more ways than can be tried. So where a path has dots, or parameters beside other oddities, it belongs to

@@ -208,7 +208,11 @@ def is_local(headers: Headers) -> bool:
             host = value
         elif name in (b"forwarded", b"via") or name.startswith(b"x-forwarded-"):
             return False
-    return _is_local_host(host)
+    return len(host) <= _LONGEST_HOST and _is_local_host(host)
+
+
+_LONGEST_HOST = 256
+"""No name is longer, and what a client makes up is not kept."""
 
 
 @lru_cache(maxsize=256)

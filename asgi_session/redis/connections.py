@@ -126,17 +126,19 @@ class Connections:
         return connection
 
     async def is_current(self, connection: AbstractConnection) -> bool:
-        """Whether all Sentinels that answer call the server of ``connection`` the master; without Sentinels, it always is.
+        """Whether most Sentinels of the URL, and all that answer, call its server the master; without Sentinels, it always is.
 
-        All, because the one that leads a failover knows of it two seconds before the others do.
+        Most, because whoever is cut off together with an old master may still reach the Sentinel beside it, while the others have
+        chosen another. All, because the one that leads a failover knows of it two seconds before the others do.
         """
         if self._sentinels is None or not isinstance(self.pool, SentinelConnectionPool):
             return True
         words = ("SENTINEL GET-MASTER-ADDR-BY-NAME", self.pool.service_name)
-        asked = (sentinel.execute_command(*words) for sentinel in self._sentinels.sentinels)  # type: ignore[no-untyped-call]
+        asked = [sentinel.execute_command(*words) for sentinel in self._sentinels.sentinels]  # type: ignore[no-untyped-call]
         answers = [answer for answer in await asyncio.gather(*asked, return_exceptions=True) if isinstance(answer, tuple)]
         named = {(host.decode() if isinstance(host, bytes) else host, port) for host, port in answers}
-        return named == {(getattr(connection, "host", None), getattr(connection, "port", None))}
+        here = (getattr(connection, "host", None), getattr(connection, "port", None))
+        return 2 * len(answers) > len(asked) and named == {here}
 
     async def drop_idle(self) -> None:
         """Closes what nobody uses just now, so that the next command connects anew."""

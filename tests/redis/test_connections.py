@@ -153,6 +153,11 @@ def to_server(url: str) -> Connections:
     return Connections.to_server(address, address.hosts[0], 0.3)
 
 
+def watched_by(*ports: int) -> str:
+    """The URL of the service with these Sentinels."""
+    return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/{SERVICE}/0"
+
+
 class TestSentinel:
     async def test_the_master_is_found(self, sentinel_url: str, make_client: MakeClient, namespace: str) -> None:
         """Scripts run on whoever is called the master."""
@@ -179,11 +184,25 @@ class TestSentinel:
         """One that knows of another master may be the only one that does yet; one that knows of none, or fails, says nothing."""
         answers = {"another": b"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", "nobody": b"_\r\n", "an error": b"-ERR\r\n"}
         async with FakeServer(lambda _: answers[says]) as other:
-            names = f"127.0.0.1:{sentinel.sentinels[0].port},127.0.0.1:{other.port}"
-            ((_, connections),) = await make_client(f"redis+sentinel://{names}/{SERVICE}/0").servers()
+            url = watched_by(*(each.port for each in sentinel.sentinels[:2]), other.port)
+            ((_, connections),) = await make_client(url).servers()
             connection = await connections.dedicated()
             assert await connections.is_current(connection) is current
             await connection.disconnect()
+
+    @pytest.mark.parametrize(
+        ("living", "dead", "current"), [(1, 0, True), (1, 1, False), (2, 1, True), (1, 2, False), (2, 2, False)]
+    )
+    @pytest.mark.security("LC-09")
+    async def test_most_sentinels_have_to_be_reached(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, living: int, dead: int, current: bool
+    ) -> None:
+        """A worker that is cut off with the old master may reach the Sentinel beside it; the others have chosen another by then."""
+        ports = [each.port for each in sentinel.sentinels[:living]] + [free_port() for _ in range(dead)]
+        ((_, connections),) = await make_client(watched_by(*ports)).servers()
+        connection = await connections.dedicated()
+        assert await connections.is_current(connection) is current
+        await connection.disconnect()
 
     async def test_dead_sentinels_are_passed_over(
         self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient

@@ -213,7 +213,12 @@ def is_local(headers: Mapping[bytes, bytes]) -> bool:
     A reverse proxy that ends TLS often hands on ``Host: 127.0.0.1``; its forwarding headers tell it apart. Set ``https_only=True``
     where that is all the protection there is (the production preset does).
     """
-    return _is_local_host(headers.get(b"host", b"")) and FORWARDING.isdisjoint(headers)
+    host = headers.get(b"host", b"")
+    return len(host) <= _LONGEST_HOST and _is_local_host(host) and FORWARDING.isdisjoint(headers)
+
+
+_LONGEST_HOST = 256
+"""No name is longer, and what a client makes up is not kept."""
 
 
 @lru_cache(maxsize=256)

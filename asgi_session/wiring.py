@@ -1,6 +1,7 @@
 """The composition root: the one module that knows which adapter serves which port."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .cache.link import Coherent
@@ -10,10 +11,12 @@ from .cache.sessions import SessionCache
 from .cache.touches import TouchQueue
 from .choices import Choices
 from .clock import SYSTEM_CLOCK
+from .context import Request
 from .counts import Counters
 from .engine import SessionEngine
 from .exceptions import Problem
 from .hold import Hold
+from .ids import CredentialSigner
 from .lifespan import Part
 from .ratelimit.base import RateLimiter
 from .ratelimit.fallback import FallbackRateLimiter
@@ -55,8 +58,7 @@ def wire(settings: SessionSettings, choices: Choices) -> Wired:
     partitions = Partitions(settings.derived_key("rate-limit"))
     validation = choices.validation
     sessions = _cache(settings, choices.cache, validation)
-    is_known = sessions.knows if sessions is not None else _knows_nobody
-    edge = EdgeLimit(limiter, partitions, choices.rate_limits, choices.failed_credentials, is_known)
+    edge = EdgeLimit(limiter, partitions, choices.rate_limits, choices.failed_credentials, _proof(engine.signer, issuers))
     touches = TouchQueue(settings.store) if isinstance(settings.store, Touches) else None
     loader = SessionLoader(settings.store, sessions, settings.lifetimes.touch_after)
     stages: tuple[Stage, ...] = (
@@ -90,8 +92,16 @@ def _cache(settings: SessionSettings, policy: CachePolicy, validation: Validatio
     return SessionCache(store.link, policy, SYSTEM_CLOCK.monotonic, store.namespace, validation.full_every)
 
 
-def _knows_nobody(_credential: str) -> bool:
-    return False
+def _proof(signer: CredentialSigner, issuers: Issuers | None) -> Callable[[Request], bool]:
+    """What tells, by CPU alone, a credential that nobody can have made up: signed by us, or a token that was verified before."""
+
+    def is_proven(request: Request) -> bool:
+        presented = request.presented or ""
+        if request.public.credential == "bearer-jwt":
+            return issuers is not None and issuers.cached(presented, request.context) is not None
+        return signer.unsign(presented) is not None
+
+    return is_proven
 
 
 def _limiter(store: SessionStore) -> tuple[RateLimiter, LeasedRateLimiter | None]:

@@ -356,6 +356,7 @@ FAR = [
     "",
     "example.com",
     "localhost.example.com",
+    "a" * 60_000 + ".localhost",  # no name is that long, and a cache would keep it
     "127.0.0.1.example.com",
     "128.0.0.1",
     "10.0.0.1",

@@ -125,11 +125,6 @@ class SessionCache:
         self.hits += 1
         return entry
 
-    def knows(self, credential: str) -> bool:
-        """Whether ``credential`` leads to a session that may be believed now."""
-        entry = self.get(credential, self._monotonic())
-        return entry is not None and entry.snapshot is not None
-
     def begin(self, key: StoreKey) -> Fill:
         """Say that the store is about to be asked for ``key``."""
         earlier = self._fills.get(key)

@@ -19,6 +19,8 @@ from asgi_session.ratelimit.base import LimitSubject, Permit, Permits
 from asgi_session.ratelimit.rules import RateLimit
 
 _CACHED = 4096
+_LONGEST_CACHED = 256
+"""Characters. A rule's function may return what a client sent, 60 kB of it: that is hashed each time, and not kept."""
 _UNKNOWN_ADDRESS = ""
 """Clients without an address share one partition of their own, never that of 127.0.0.1 (RL-10)."""
 
@@ -28,8 +30,11 @@ class Partitions:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self.of = lru_cache(_CACHED)(self._of)
-        """The partition of a value among all values of its kind (cached)."""
+        self._cached = lru_cache(_CACHED)(self._of)
+
+    def of(self, kind: str, value: str) -> str:
+        """The partition of a value among all values of its kind."""
+        return self._cached(kind, value) if len(value) <= _LONGEST_CACHED else self._of(kind, value)
 
     def _of(self, kind: str, value: str) -> str:
         parts = [part.encode("utf-8", "surrogatepass") for part in (kind, value)]
@@ -38,7 +43,7 @@ class Partitions:
 
     def of_address(self, client_ip: str | None) -> str:
         """The partition of a client's network, which all rules with ``key="ip"`` share."""
-        return self.of("ip", _UNKNOWN_ADDRESS if client_ip is None else network_of(client_ip))
+        return self._cached("ip", _UNKNOWN_ADDRESS if client_ip is None else network_of(client_ip))
 
     def for_rule(self, rule: RateLimit, subject: LimitSubject) -> str | None:
         """The partition that a rule's key means for a request; None where the rule does not apply."""

@@ -44,7 +44,8 @@ class RateLimit:
     name: str = ""
     """How headers, errors and metrics call it. Default: made of limit and key, ``"100-per-minute-ip"``."""
     methods: Collection[str] | None = None
-    """Only these HTTP methods; a WebSocket handshake is a GET."""
+    """Only these HTTP methods, in upper or lower case. GET means HEAD too, since frameworks run the same handler for it; a
+    WebSocket handshake is a GET."""
     paths: Collection[str] | None = None
     """Only these: ``"/login"`` exactly, or ``"/api/*"`` with everything below. All requests that match share one quota,
     and no spelling of the path gets around it."""
@@ -84,8 +85,10 @@ class RateLimit:
 
     def applies_to(self, scope: Mapping[str, Any]) -> bool:
         """Whether method and path of a request are among the rule's."""
-        if self.methods is not None and scope.get("method", "GET") not in self.methods:
-            return False
+        if self.methods is not None:
+            method = scope.get("method", "GET").upper()  # some servers pass on "post", and some frameworks take it for POST
+            if method not in self.methods and (method != "HEAD" or "GET" not in self.methods):
+                return False
         return self._patterns is None or self._patterns.match(scope.get("path", ""))
 
     def cost_for(self, subject: LimitSubject) -> int:
@@ -139,7 +142,7 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class FailureBudget:
-    """How many bad credentials one client address may send before it is refused without looking at the next one.
+    """How many bad credentials one client address may send before the next is refused, if it does not prove itself without I/O.
 
     Tested at the edge, before any cryptography or I/O (RL-17, JW-27), and charged when a credential turns out bad. By
     default every process counts for itself, because a forged cookie has to cost no I/O at all: the budget of a host is

@@ -27,23 +27,41 @@ _NO_LIMIT = 2**31
 """How many connections there are is decided by ``Lane``; the pool would only raise, where a lane waits."""
 
 
-class _TLSContextShared:
-    """For a pool: every connection uses the first one's TLS context. Making one reads all certificates, some 20 ms each time."""
+class _Careful:
+    """For a pool: what the driver's own does a little too lightly."""
 
     _context: Any = None
 
     def make_connection(self) -> AbstractConnection:
+        """Every connection uses the first one's TLS context. Making one reads all certificates, some 20 ms each time."""
         connection: AbstractConnection = super().make_connection()  # type: ignore[misc]
         if isinstance(connection, SSLConnection):
             self._context = self._context or connection.ssl_context
             connection.ssl_context = self._context
         return connection
 
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """A handshake that failed, in whatever way, leaves no connection that looks ready (ST-08)."""
+        try:
+            await super().ensure_connection(connection)  # type: ignore[misc]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
 
-class _Pool(_TLSContextShared, ConnectionPool): ...
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Idle ones are closed in one step: the driver would wait, while somebody takes the connection and opens it again."""
+        if inuse_connections:
+            await super().disconnect()  # type: ignore[misc]
+            return
+        idle: list[AbstractConnection] = self._available_connections  # type: ignore[attr-defined]
+        for connection in tuple(idle):
+            await connection.disconnect(nowait=True)
 
 
-class _SentinelPool(_TLSContextShared, SentinelConnectionPool): ...
+class _Pool(_Careful, ConnectionPool): ...
+
+
+class _SentinelPool(_Careful, SentinelConnectionPool): ...
 
 
 class Connections:
@@ -116,17 +134,19 @@ class Connections:
         return connection
 
     async def is_current(self, connection: AbstractConnection) -> bool:
-        """Whether all Sentinels that answer call the server of ``connection`` the master; without Sentinels, it always is.
+        """Whether most Sentinels of the URL, and all that answer, call its server the master; without Sentinels, it always is.
 
-        All, because the one that leads a failover knows of it two seconds before the others do.
+        Most, because whoever is cut off together with an old master may still reach the Sentinel beside it, while the others have
+        chosen another. All, because the one that leads a failover knows of it two seconds before the others do.
         """
         if self._sentinels is None or not isinstance(self.pool, SentinelConnectionPool):
             return True
         words = ("SENTINEL GET-MASTER-ADDR-BY-NAME", self.pool.service_name)
-        asked = (sentinel.execute_command(*words) for sentinel in self._sentinels.sentinels)  # type: ignore[no-untyped-call]
+        asked = [sentinel.execute_command(*words) for sentinel in self._sentinels.sentinels]  # type: ignore[no-untyped-call]
         answers = [answer for answer in await asyncio.gather(*asked, return_exceptions=True) if isinstance(answer, tuple)]
         named = {(host.decode() if isinstance(host, bytes) else host, port) for host, port in answers}
-        return named == {(getattr(connection, "host", None), getattr(connection, "port", None))}
+        here = (getattr(connection, "host", None), getattr(connection, "port", None))
+        return 2 * len(answers) > len(asked) and named == {here}
 
     async def drop_idle(self) -> None:
         """Closes what nobody uses just now, so that the next command connects anew."""

@@ -1,8 +1,8 @@
 """The way to one server: what is submitted in one turn of the event loop leaves in one write.
 
 A lane queues calls and, once per loop turn, sends what has gathered as a *batch* over one connection: not a transaction, each call
-has its own reply or error. A batch that fails takes its connection with it; no connection with an unread reply is ever used again
-(security row ST-08).
+has its own reply or error. Replies are told apart by nothing but their order, so as many are read as commands were written, and
+whatever else happens takes the connection with it: none with an unread reply is ever used again (security row ST-08).
 
 Shared state: the queue, the set of batches and the breaker belong to the lane's event loop. A call is in exactly one place: the
 queue, a batch, or answered. Nothing here repeats a command that a server may have run: what is sent again was refused unrun
@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, ResponseError
@@ -161,7 +162,9 @@ class Lane:
             deadline.advance(batch[-1].started + connecting + self._limits.operation_timeout)
             await connection.send_packed_command([ASKING + call.packed if call.asking else call.packed for call in batch])
             while batch:
-                await self._receive(connection, batch[0])
+                call = batch[0]
+                refusal = await _read(connection) if call.asking else None
+                self._deliver(call, await _read(connection), refusal)
                 batch.popleft()
             if self._demoted:
                 await connection.disconnect(nowait=True)
@@ -171,23 +174,19 @@ class Lane:
         finally:
             await self.connections.release(connection)
 
-    async def _receive(self, connection: AbstractConnection, call: Call) -> None:
-        try:
-            if call.asking:
-                await connection.read_response()
-            reply = await connection.read_response()
-        except NoScriptError as error:
-            if call.script is None:
-                call.fail(from_reply(error, self.place))
-            else:
-                call.send_source(call.script)
-                self._enqueue(call)
-        except ResponseError as error:
-            self._demoted = self._demoted or isinstance(error, ReadOnlyError | MasterDownError)
-            if not self._redirect(call, error):
-                call.fail(from_reply(error, self.place))
-        else:
+    def _deliver(self, call: Call, reply: Any, refusal: Any) -> None:
+        """Hands over what the server says to a call; ``refusal`` is what it said to the ASKING before it."""
+        if not isinstance(reply, ResponseError):  # also after a refusal: by now, the slot is the server's own
             call.resolve(reply)
+            return
+        error = refusal if isinstance(refusal, ResponseError) else reply
+        if isinstance(error, NoScriptError) and call.script is not None:
+            call.send_source(call.script)
+            self._enqueue(call)
+            return
+        self._demoted = self._demoted or isinstance(error, ReadOnlyError | MasterDownError)
+        if not self._redirect(call, error):
+            call.fail(from_reply(error, self.place))
 
     async def _lose(self, batch: deque[Call], error: Exception) -> None:
         """Fails what got no answer, and the other connections' credit with it."""
@@ -199,3 +198,14 @@ class Lane:
             call.fail(from_silence(error, self.place))
         self._on_silence()
         await self.connections.drop_idle()
+
+
+async def _read(connection: AbstractConnection) -> Any:
+    """The next reply on the wire; an error that the server sent is a value like any other.
+
+    So nothing ends the reading of a batch early but an exception, and that ends the connection.
+    """
+    try:
+        return await connection.read_response()
+    except ResponseError as error:  # the driver's word for "read to its end, and it was an error"
+        return error.with_traceback(None)  # whose frames hold the error itself

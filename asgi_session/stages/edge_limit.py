@@ -1,17 +1,22 @@
 """Is this client over its quota, or over its budget of failed credentials? Only the connection is known; nothing was spent on it.
 
-The budget keeps a memory of its own of clients that have failed at all, so that everybody else pays nothing for it.
+The budget keeps a memory of its own of clients that have failed at all, so that everybody else pays nothing for it. Beyond the
+budget, a credential that proves itself without I/O goes on: many people may share the address with whoever used it up.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from ..client_address import normal_address
 from ..context import Request
 from ..ratelimit.base import Decision, Permit, Permits, RateLimiter, admitted
 from ..ratelimit.headers import refusal
 from ..ratelimit.partitions import Partitions, RulePermits
 from ..ratelimit.rules import FailureBudget, RateLimit
 from .base import Answer, Rejection
+
+log = logging.getLogger("asgi_session.ratelimit")
 
 REMEMBERED_FAILURES = 10_000
 """Clients that failed lately; with more of them, those that failed longest ago are forgotten."""
@@ -26,16 +31,17 @@ class EdgeLimit:
         partitions: Partitions,
         rules: Sequence[RateLimit],
         budget: FailureBudget | None,
-        is_known: Callable[[str], bool],
+        is_proven: Callable[[Request], bool],
     ) -> None:
-        """``is_known`` tells credentials that were validated a moment ago: their owners don't pay for their neighbours' tries."""
-        self._is_known = is_known
+        """``is_proven`` tells credentials that nobody can have made up: their owners don't pay for their neighbours' tries."""
+        self._is_proven = is_proven
         self._limiter = limiter
         self._partitions = partitions
         self._permits = RulePermits(partitions, [rule for rule in rules if rule.stage == "edge"])
         self._has_rules = bool(self._permits.rules)
         self._budget = budget
         self._failed: OrderedDict[str, None] = OrderedDict()
+        self._looks_for_proxies = True
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
@@ -45,7 +51,7 @@ class EdgeLimit:
         hidden = 0
         if self._failed and self._budget is not None and request.presented is not None:
             partition = self._partitions.of_address(request.client_ip)
-            if partition in self._failed and not self._is_known(request.presented):
+            if partition in self._failed and not self._is_proven(request):
                 permits = Permits((*permits, self._budget.test(partition)))
                 hidden = len(self._budget.policy.quotas)
         if not permits:
@@ -64,8 +70,24 @@ class EdgeLimit:
         request.public.rate_limits = rules
         for decision in decisions:
             if not decision.allowed:
+                if self._looks_for_proxies:
+                    self._look_for_proxy(request)
                 return too_many(rules if admitted(decisions[len(rules) :]) else decisions)
         return None
+
+    def _look_for_proxy(self, request: Request) -> None:
+        """Says once where many clients may look like one: the peer passes on whom it speaks for, and is not believed."""
+        scope = request.scope
+        peer = scope["client"][0] if scope.get("client") else None
+        if request.client_ip != (None if peer is None else normal_address(peer)):
+            return
+        if any(name in _FORWARDING for name, _ in scope["headers"]):
+            self._looks_for_proxies = False
+            log.warning(
+                "a rate limit refused %s, which sends X-Forwarded-For or Forwarded: if this is a proxy of yours, all its users "
+                "count as one client; name it in trusted_proxies",
+                "a client at the Unix socket" if peer is None else peer,
+            )
 
     async def charge(self, request: Request) -> None:
         """A credential of this client turned out bad."""
@@ -88,6 +110,7 @@ def too_many(decisions: Sequence[Decision]) -> Rejection:
     return Rejection(answer.status, title, code, headers=headers, body=answer.body)
 
 
+_FORWARDING = (b"x-forwarded-for", b"forwarded")
 _OWN_HEADERS: frozenset[bytes] = frozenset(
     {b"retry-after", b"ratelimit", b"ratelimit-policy", b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset"}
 )

@@ -1,6 +1,7 @@
 """Partitions: whose quota a request uses, without saying who that is."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,23 @@ def test_rl10_ipv6_clients_are_grouped_and_missing_addresses_stay_apart() -> Non
     assert of(BY_ADDRESS, client_ip="2001:db8::1") != of(BY_ADDRESS, client_ip="2001:db8:0:1::1")
     assert of(BY_ADDRESS, client_ip=None) is not None
     assert of(BY_ADDRESS, client_ip=None) != of(BY_ADDRESS, client_ip="127.0.0.1")
+
+
+def test_long_values_are_not_kept() -> None:
+    """A client that sends another long key with each request fills no memory; its partition is the same each time."""
+    partitions, kept = Partitions(b"secret"), []
+    rule = RateLimit("9/second", key=lambda subject: subject.user_id, name="key")
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            text = f"{number}" + "x" * 60_000
+            kept.append(partitions.for_rule(rule, Subject(user_id=text)))
+            assert partitions.for_rule(rule, Subject(user_id=text)) == kept[-1]
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(set(kept)) == 50
+    assert used < 200_000
 
 
 def test_rule_does_not_apply_without_its_key() -> None:

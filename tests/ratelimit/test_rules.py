@@ -67,6 +67,22 @@ def test_methods_and_paths_narrow_a_rule(method: str, path: str, applies: bool) 
     assert rule.applies_to(request(method, path)) is applies
 
 
+@pytest.mark.parametrize("method", ["post", "PoSt", "put"])
+@pytest.mark.security("RL-13")
+def test_rl13_the_case_of_a_method_gets_around_no_rule(method: str) -> None:
+    """Some servers pass on what the client wrote, and some frameworks run POST for it."""
+    assert RateLimit("1/second", methods=["POST", "put"]).applies_to(request(method, "/"))
+
+
+@pytest.mark.security("RL-13")
+def test_rl13_a_head_is_a_get_without_its_body() -> None:
+    """It runs the same handler; a rule for HEAD alone means no GET."""
+    assert RateLimit("1/second", methods=["GET"]).applies_to(request("HEAD", "/"))
+    assert RateLimit("1/second", methods=["GET"]).applies_to(request("head", "/"))
+    assert not RateLimit("1/second", methods=["HEAD"]).applies_to(request("GET", "/"))
+    assert not RateLimit("1/second", methods=["POST"]).applies_to(request("HEAD", "/"))
+
+
 def test_lone_text_is_one_value() -> None:
     """A lone method is not taken for its letters."""
     rule = RateLimit("1/second", methods="get")

@@ -114,6 +114,43 @@ class TestRealCluster:
         assert (len(before), len(during)) == (25, 200)
         assert [reply[1] for reply in after] == [6] * 25 + [5] * 25
 
+    @pytest.mark.security("ST-08")
+    async def test_a_user_who_may_not_ask_gets_nobody_elses_reply(
+        self, cluster: RedisCluster, cluster_url: str, make_client: MakeClient, namespace: str
+    ) -> None:
+        """The node refuses ASKING and the command behind it; commands of the same write keep their own replies."""
+        moving = namespace
+        slot = cluster.slot_of(moving)
+        for node in cluster.nodes:
+            node.command("ACL", "SETUSER", "no-asking", "on", ">password", "~*", "+@all", "-asking")
+        client = make_client(cluster_url.replace("redis+cluster://", "redis+cluster://no-asking:password@"))
+        keys = [f"{namespace}-{number}" for number in range(300)]
+        await asyncio.gather(*(client.command("SET", key, key) for key in (moving, *keys)))
+        wrong: list[tuple[str, object]] = []
+        refused: list[str] = []
+
+        async def read(key: str) -> None:
+            for _ in range(20):
+                try:
+                    reply = await client.command("GET", key)
+                except StoreError as error:
+                    refused.append(str(error))
+                else:
+                    if reply != key.encode():
+                        wrong.append((key, reply))
+
+        try:
+            with cluster.migrating(slot) as (source, target):
+                cluster.move_keys(slot, source, target)
+                await asyncio.gather(*(read(key) for key in (*[moving] * 5, *keys)))
+        finally:
+            await client.close()
+            for node in cluster.nodes:
+                node.command("ACL", "DELUSER", "no-asking")
+        assert wrong == []
+        assert len(refused) == 100
+        assert all("Check the URL's credentials and the user's ACL" in text for text in refused)
+
     @pytest.mark.security("ST-15")
     async def test_a_script_whose_keys_are_apart_waits_for_the_move(
         self, cluster: RedisCluster, cluster_url: str, make_client: MakeClient, namespace: str

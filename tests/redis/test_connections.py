@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -21,6 +22,8 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
 from asgi_session.redis import RedisClient, Script
+from asgi_session.redis.connections import Connections
+from asgi_session.redis.url import parse_url
 from tests.redis.conftest import MakeClient
 from tests.redis.fake_server import FakeServer
 from tests.services.ports import free_port
@@ -118,6 +121,44 @@ async def test_commands_travel_over_a_socket(tmp_path: Path, make_client: MakeCl
         server.stop()
 
 
+class TestPool:
+    @pytest.mark.security("ST-08")
+    async def test_a_connection_that_was_not_greeted_to_the_end_is_closed(self) -> None:
+        """What the driver trips over in the handshake leaves no connection that looks ready to the next one who asks."""
+        async with FakeServer(greeting=b"+OK\r\n") as server:
+            connections = to_server(server.url.replace("redis://", "redis://:password@"))
+            with pytest.raises(AttributeError):
+                await connections.acquire()
+            assert [idle.is_connected for idle in connections.pool._available_connections] == [False]
+
+    async def test_idle_connections_are_dropped_in_one_step(self) -> None:
+        """Whoever takes one meanwhile connects it anew, and nobody closes it under their hands."""
+        async with FakeServer() as server:
+            connections, closed = to_server(server.url), asyncio.Event()
+            idle: Any = await connections.acquire()
+            idle._writer.wait_closed = closed.wait  # TLS takes its time for it
+            await connections.release(idle)
+            dropping = asyncio.create_task(connections.drop_idle())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            taken = await connections.acquire()
+            closed.set()
+            await dropping
+            assert taken.is_connected
+            await connections.close()
+
+
+def to_server(url: str) -> Connections:
+    """Connections to a fake server."""
+    address = parse_url(url)
+    return Connections.to_server(address, address.hosts[0], 0.3)
+
+
+def watched_by(*ports: int) -> str:
+    """The URL of the service with these Sentinels."""
+    return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/{SERVICE}/0"
+
+
 class TestSentinel:
     async def test_the_master_is_found(self, sentinel_url: str, make_client: MakeClient, namespace: str) -> None:
         """Scripts run on whoever is called the master."""
@@ -144,8 +185,8 @@ class TestSentinel:
         """One that knows of another master may be the only one that does yet; one that knows of none, or fails, says nothing."""
         answers = {"another": b"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n", "nobody": b"_\r\n", "an error": b"-ERR\r\n"}
         async with FakeServer(lambda _: answers[says]) as other:
-            names = f"127.0.0.1:{sentinel.sentinels[0].port},127.0.0.1:{other.port}"
-            ((_, connections),) = await make_client(f"redis+sentinel://{names}/{SERVICE}/0").servers()
+            url = watched_by(*(each.port for each in sentinel.sentinels[:2]), other.port)
+            ((_, connections),) = await make_client(url).servers()
             connection = await connections.dedicated()
             assert await connections.is_current(connection) is current
             await connection.disconnect()
@@ -169,6 +210,20 @@ class TestSentinel:
         assert getattr(following, "port", None) == sentinel.replica.port
         await connections.release(following)
         await connections.close()
+
+    @pytest.mark.parametrize(
+        ("living", "dead", "current"), [(1, 0, True), (1, 1, False), (2, 1, True), (1, 2, False), (2, 2, False)]
+    )
+    @pytest.mark.security("LC-09")
+    async def test_most_sentinels_have_to_be_reached(
+        self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient, living: int, dead: int, current: bool
+    ) -> None:
+        """A worker that is cut off with the old master may reach the Sentinel beside it; the others have chosen another by then."""
+        ports = [each.port for each in sentinel.sentinels[:living]] + [free_port() for _ in range(dead)]
+        ((_, connections),) = await make_client(watched_by(*ports)).servers()
+        connection = await connections.dedicated()
+        assert await connections.is_current(connection) is current
+        await connection.disconnect()
 
     async def test_dead_sentinels_are_passed_over(
         self, sentinel: SentinelSetup, sentinel_url: str, make_client: MakeClient

@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
+from redis._parsers.base import BaseParser
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as DriverConnectionError
+from redis.exceptions import ResponseError
 
 from asgi_session.breaker import CircuitBreaker
 from asgi_session.exceptions import StoreError, StoreUnavailable
@@ -183,6 +187,154 @@ async def test_a_connection_cut_in_the_middle_of_a_reply_is_never_used_again(fak
     assert all(isinstance(reply, StoreUnavailable) for reply in replies[1:])
     assert await send(lane, "GET", "c") == b"c"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("refused", [b"-NOPERM no\r\n", b"-ERR This instance has cluster support disabled\r\n"])
+@pytest.mark.security("ST-08")
+async def test_a_refused_asking_leaves_no_reply_to_the_next_call(
+    fake_server: StartServer, make_lane: MakeLane, refused: bytes
+) -> None:
+    """What was sent for one call has two replies; both are read, whatever the first one says."""
+    answers = {b"ASKING": refused, b"b": b"-MOVED 1 127.0.0.1:1\r\n"}
+    server = await fake_server(lambda words: answers.get(words[-1]) or echo(words))
+    lane = make_lane(server.url)
+    calls = [Call(asyncio.get_running_loop(), ("GET", key)) for key in "abc"]
+    calls[1].asking = True
+    for call in calls:
+        lane.submit(call)
+    replies = await asyncio.gather(*(call.reply for call in calls), send(lane, "GET", "d"), return_exceptions=True)
+    assert [replies[0], *replies[2:]] == [b"a", b"c", b"d"]
+    assert type(replies[1]) is StoreError
+    assert server.connections == 1
+
+
+async def test_a_refused_asking_that_was_not_needed_is_no_error(fake_server: StartServer, make_lane: MakeLane) -> None:
+    """A node that has the slot by now runs the command all the same, and whoever sent it has to know."""
+    server = await fake_server(lambda words: b"-NOPERM no\r\n" if words[0] == b"ASKING" else echo(words))
+    call = Call(asyncio.get_running_loop(), ("GET", "a"))
+    call.asking = True
+    make_lane(server.url).submit(call)
+    assert await call.reply == b"a"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"-NOAUTH Authentication required.\r\n",  # errors that the driver takes for a broken connection
+        b"-ERR max number of clients reached\r\n",
+        b"*1\r\n-LOADING Redis is loading the dataset in memory\r\n",
+        b"-MOVED nowhere\r\n",  # what the driver's parser chokes on
+        b"-ASK 1 host:port\r\n",
+        b":many\r\n",
+        b">0\r\n",
+        b"@1\r\n",
+    ],
+)
+@pytest.mark.security("ST-08")
+async def test_whatever_is_no_plain_reply_ends_the_connection(fake_server: StartServer, make_lane: MakeLane, odd: bytes) -> None:
+    """Calls behind it in the batch get an error, never a neighbour's reply; the next ones use a new connection."""
+    server = await fake_server(lambda words: odd if words[1] == b"odd" else echo(words))
+    lane = make_lane(server.url)
+    replies = await asyncio.gather(*(send(lane, "GET", word) for word in ("a", "odd", "b", "c")), return_exceptions=True)
+    assert replies[0] == b"a"
+    assert all(isinstance(reply, StoreError) for reply in replies[1:])
+    assert await send(lane, "GET", "d") == b"d"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n",
+        b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n",
+        b">4\r\n$6\r\nMOVING\r\n:1\r\n:10\r\n_\r\n",
+    ],
+)
+@pytest.mark.security("ST-08")
+async def test_a_push_message_is_nobodys_reply(fake_server: StartServer, make_lane: MakeLane, push: bytes) -> None:
+    """What the server says unasked, in RESP3 and between two replies, is passed over."""
+    server = await fake_server(lambda words: push + echo(words))
+    lane = make_lane(server.url)
+    replies = await asyncio.gather(*(send(lane, "GET", number) for number in range(3)))
+    assert replies == [b"0", b"1", b"2"]
+
+
+@pytest.mark.security("ST-08")
+async def test_a_reply_too_many_is_not_the_next_calls(fake_server: StartServer, make_lane: MakeLane) -> None:
+    """A connection with something left to read is not used again, whoever sent it."""
+    server = await fake_server(lambda words: echo(words) + (b"$5\r\nstray\r\n" if words[1] == b"a" else b""))
+    lane = make_lane(server.url)
+    assert await send(lane, "GET", "a") == b"a"
+    assert await send(lane, "GET", "b") == b"b"
+    assert server.connections == 2
+
+
+@pytest.mark.security("ST-08")
+async def test_a_failure_of_our_own_between_two_replies_ends_the_connection(fake_server: StartServer, make_lane: MakeLane) -> None:
+    """A defect in whoever takes redirected calls must not leave the replies behind it to somebody else."""
+
+    def redirect(_call: Call, _error: ResponseError) -> bool:
+        raise KeyError("a defect")
+
+    server = await fake_server(lambda words: b"-ERR no\r\n" if words[1] == b"bad" else echo(words))
+    address = parse_url(server.url)
+    limits = Limits(0.3, 0.1, 16)
+    lane = Lane("here", Connections.to_server(address, address.hosts[0], 0.3), limits, CircuitBreaker(), redirect)
+    replies = await asyncio.gather(*(send(lane, "GET", word) for word in ("a", "bad", "b")), return_exceptions=True)
+    assert replies[0] == b"a"
+    assert all(isinstance(reply, StoreUnavailable) for reply in replies[1:])
+    assert await send(lane, "GET", "c") == b"c"
+    await lane.close()
+
+
+@pytest.mark.security("ST-08")
+async def test_the_reply_to_a_script_sent_again_is_its_own(fake_server: StartServer, make_lane: MakeLane) -> None:
+    """Of many scripts in one batch that the server half knows, each gets what it asked for."""
+    script = Script("x", "return ARGV[1]")
+
+    def answer(words: list[bytes]) -> bytes:
+        forgotten = words[0] == b"EVALSHA" and int(words[3]) % 2
+        return b"-NOSCRIPT none\r\n" if forgotten else b"$%d\r\n%s\r\n" % (len(words[3]), words[3])
+
+    server = await fake_server(answer)
+    lane = make_lane(server.url)
+    calls = [Call(asyncio.get_running_loop(), ("EVALSHA", script.sha, 0, number), script=script) for number in range(20)]
+    for call in calls[::3]:
+        call.asking = True
+    server.answer = lambda words: b"+OK\r\n" if words == [b"ASKING"] else answer(words)
+    for call in calls:
+        lane.submit(call)
+    assert await asyncio.gather(*(call.reply for call in calls)) == [b"%d" % number for number in range(20)]
+
+
+@pytest.mark.parametrize("greeting", [b"+OK\r\n", b"%1\r\n+proto\r\n:2\r\n", b"-ERR unknown command\r\n", b":many\r\n"])
+@pytest.mark.security("ST-08")
+async def test_no_command_travels_on_a_connection_that_was_not_greeted_to_the_end(
+    fake_server: StartServer, make_lane: MakeLane, greeting: bytes
+) -> None:
+    """Half a handshake may mean another database, another user or another protocol."""
+    server = await fake_server(echo, greeting)
+    lane = make_lane(server.url.replace("redis://", "redis://:password@").replace("/0", "/3"), connections=1)
+    for _ in range(3):
+        replies = [send(lane, "GET", number) for number in range(MAX_BATCH + 1)]  # more than one batch
+        outcomes = await asyncio.gather(*replies, return_exceptions=True)
+        assert all(isinstance(outcome, StoreError) for outcome in outcomes)
+    assert server.commands == []
+
+
+@pytest.mark.security("ST-08")
+async def test_the_driver_has_no_third_kind_of_error() -> None:
+    """Each error of a server is a ``ResponseError`` (a reply) or a ``ConnectionError`` (the end); another would pass as a value."""
+    kinds = _leaves(BaseParser.EXCEPTION_CLASSES)
+    assert [kind for kind in kinds if not issubclass(kind, ResponseError | DriverConnectionError)] == []
+
+
+def _leaves(tree: Mapping[str, Any]) -> Iterator[type[Exception]]:
+    for leaf in tree.values():
+        if isinstance(leaf, Mapping):
+            yield from _leaves(leaf)
+        else:
+            yield leaf
 
 
 @pytest.mark.security("ST-08")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_session import FailureBudget, RateLimit
+from asgi_session import CachePolicy, FailureBudget, RateLimit
 from asgi_session.ids import looks_like_credential
 from asgi_session.redis import RedisClient
 from asgi_session.stages import edge_limit
@@ -12,7 +12,7 @@ from asgi_session.stores.memory import MemoryStore
 from asgi_session.stores.redis import RedisStore
 from tests.services.redis import RedisServer
 from tests.support.asgi import exchange, http_scope
-from tests.support.site import SITE, bearer, sessions, visiting
+from tests.support.site import SECRET, SITE, bearer, sessions, visiting
 from tests.support.stores import WatchedStore
 from tests.tokens.parts import SigningKey, valid_claims, verifier_of
 
@@ -22,10 +22,10 @@ FORGED = "0" * 45 + "A." + "A" * 43
 
 
 class CountingVerifier:
-    """A verifier that counts the tokens that it is asked about."""
+    """A verifier that counts the tokens that it is asked about, and those that it has to verify."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.asked = self.verified = 0
         self._verifier = verifier_of(KEY)
 
     def __getattr__(self, name: str) -> Any:
@@ -33,6 +33,7 @@ class CountingVerifier:
 
     async def verify(self, *question: Any) -> Any:
         self.asked += 1
+        self.verified += 1
         return await self._verifier.verify(*question)
 
     def cached(self, *question: Any) -> Any:
@@ -70,33 +71,66 @@ async def test_pages_that_do_not_exist_count_too() -> None:
 @pytest.mark.security("RL-17")
 @pytest.mark.parametrize("bad", ["cookie", "session id", "token"])
 async def test_bad_credentials_use_up_a_budget(bad: str) -> None:
-    """After some of them the next is refused unseen, good or bad; requests without any, and other clients, go on."""
+    """After some of them the next is refused unverified, good or bad; requests without any, and other clients, go on."""
     verifier = CountingVerifier()
     wrong = KEY.sign(valid_claims(aud="other"))
     headers = {"cookie": [("cookie", f"__Host-session={FORGED}")], "session id": bearer(FORGED), "token": bearer(wrong)}[bad]
     async with visiting(sessions(bearer=verifier, failed_credentials=FailureBudget("3/day"))) as browser:
         for _ in range(3):
             assert (await browser.get("/who", headers=headers)).status in (200, 401)
-        asked = verifier.asked
+        verified = verifier.verified
         response = await browser.get("/who", headers=headers)
         assert response.status == 429
         assert response.all("ratelimit") != [""]
         assert (await browser.get("/who", headers=bearer(KEY.sign()))).status == 429
-        assert verifier.asked == asked
+        assert verifier.verified == verified
         assert (await browser.get("/who")).status == 200
         elsewhere = http_scope(path="/who", headers=bearer(KEY.sign()), client=ELSEWHERE)
         assert (await exchange(browser.app, elsewhere)).status == 200
 
 
-async def test_who_is_known_does_not_pay_for_the_neighbours() -> None:
-    """Behind one address, a session that was validated a moment ago goes on while the address's budget is used up."""
-    async with visiting(sessions(failed_credentials=FailureBudget("3/day"))) as browser:
+async def use_up_the_budget(app: Any) -> None:
+    """Forge ids until the next is refused."""
+    statuses = [(await exchange(app, http_scope(path="/who", headers=bearer(FORGED)))).status for _ in range(4)]
+    assert statuses == [401, 401, 401, 429]
+
+
+@pytest.mark.security("RL-17")
+@pytest.mark.parametrize("cache", [CachePolicy(), CachePolicy(enabled=False)])
+@pytest.mark.parametrize("spelling", ["cookie", "bearer"])
+async def test_a_credential_that_we_signed_does_not_pay_for_the_neighbours(cache: CachePolicy, spelling: str) -> None:
+    """Behind one address, whoever is signed in stays so while somebody else uses up the address's budget, cached or not."""
+    app = sessions(failed_credentials=FailureBudget("3/day"), cache=cache)
+    async with visiting(app) as browser:
         await browser.get("/login?alice")
-        await browser.get("/who")
-        for _ in range(3):
-            await exchange(browser.app, http_scope(path="/who", headers=bearer(FORGED)))
-        assert (await exchange(browser.app, http_scope(path="/who", headers=bearer(FORGED)))).status == 429
-        assert (await browser.get("/who")).status == 200
+        credential = browser.credential
+        await use_up_the_budget(app)
+        headers = bearer(credential) if spelling == "bearer" else [("cookie", f"__Host-session={credential}")]
+        response = await exchange(app, http_scope(path="/who", headers=headers))
+        assert (response.status, response.json()["user"]) == (200, "alice")
+
+
+@pytest.mark.security("RL-17")
+async def test_a_token_that_was_verified_does_not_pay_for_the_neighbours() -> None:
+    """It is known again without cryptography; one at first sight waits until the address has quota again."""
+    app = sessions(failed_credentials=FailureBudget("3/day"), bearer=verifier_of(KEY))
+    token = KEY.sign()
+    async with visiting(app) as browser:
+        assert (await browser.get("/who", headers=bearer(token))).status == 200
+        await use_up_the_budget(app)
+        assert (await browser.get("/who", headers=bearer(token))).status == 200
+        assert (await browser.get("/who", headers=bearer(KEY.sign(valid_claims(sub="bob"))))).status == 429
+
+
+@pytest.mark.security("RL-17")
+async def test_a_signature_of_another_key_is_no_proof() -> None:
+    """Only what this middleware signed goes on beyond the budget."""
+    app = sessions(failed_credentials=FailureBudget("3/day"))
+    async with visiting(app), visiting(sessions(secret_key="another " + SECRET)) as elsewhere:
+        await elsewhere.get("/login")
+        await use_up_the_budget(app)
+        headers = [("cookie", f"__Host-session={elsewhere.credential}")]
+        assert (await exchange(app, http_scope(path="/who", headers=headers))).status == 429
 
 
 async def test_another_applications_cookie_is_no_attempt() -> None:
@@ -204,6 +238,33 @@ async def test_decisions_reach_handler_and_headers() -> None:
     assert response.json() == [["day", 4]]
     assert response.get("ratelimit-policy") == '"day";q=5;w=86400'
     assert (response.get("ratelimit") or "").startswith('"day";r=4;t=')
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
+@pytest.mark.parametrize("client", [("10.0.0.9", 1), None])
+async def test_a_proxy_that_nobody_named_is_reported_once(caplog: pytest.LogCaptureFixture, header: str, client: Any) -> None:
+    """All users of a site may be one client to it: where that refuses somebody, the log says what to do."""
+    app = sessions(rate_limits=[RateLimit("1/day")])
+    async with visiting(app):
+        for number in range(4):
+            line = f"198.51.100.{number}" if header == "x-forwarded-for" else f"for=198.51.100.{number}"
+            await exchange(app, http_scope(path="/read", headers=[(header, line)], client=client))
+    (record,) = [record for record in caplog.records if record.name == "asgi_session.ratelimit"]
+    assert "trusted_proxies" in record.getMessage()
+    assert (client[0] if client else "Unix socket") in record.getMessage()
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.0/8", None])
+async def test_a_proxy_that_is_trusted_or_silent_is_no_news(caplog: pytest.LogCaptureFixture, trusted: str | None) -> None:
+    """Nothing is said of a client that was found behind a trusted proxy, nor of one that came by itself."""
+    app = sessions(rate_limits=[RateLimit("1/day")], trusted_proxies=[trusted] if trusted else [])
+    headers = [("x-forwarded-for", "198.51.100.1")] if trusted else []
+    async with visiting(app):
+        statuses = [
+            (await exchange(app, http_scope(path="/read", headers=headers, client=("10.0.0.9", 1)))).status for _ in range(2)
+        ]
+    assert statuses == [200, 429]
+    assert [record for record in caplog.records if record.name == "asgi_session.ratelimit"] == []
 
 
 async def test_a_client_without_an_address_has_a_quota_of_its_own() -> None:

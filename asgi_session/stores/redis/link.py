@@ -200,7 +200,7 @@ class Follower:
             async with asyncio.timeout(TRUST):
                 current = await self._connections.is_current(connection)
             if not current:
-                raise ConnectionError("another server is the master now")
+                raise ConnectionError("most Sentinels, and all that answer, have to call it the master")
             self._asked.append(now)
             words = ("CLUSTER", "NODES") if self._sharded else ("HELLO",)
             await connection.send_command(*words)

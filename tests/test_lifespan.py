@@ -164,7 +164,7 @@ async def test_a_bad_configuration_keeps_the_server_from_starting() -> None:
         assert f"- {argument}: " in failed["message"]
     with pytest.raises(ConfigurationError) as refused:
         await app.initialize()
-    assert len(refused.value.problems) == 4
+    assert len(refused.value.problems) == 5
     with pytest.raises(ConfigurationError):
         await exchange(app, http_scope())
 

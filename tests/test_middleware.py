@@ -261,7 +261,6 @@ def _named(argument: str, value: object) -> str:
 
 
 @pytest.mark.parametrize(("argument", "value"), MISTAKES, ids=[_named(*mistake) for mistake in MISTAKES])
-)
 async def test_an_argument_of_a_wrong_type_is_told_at_the_start(argument: str, value: Any) -> None:
     """By its own name and by no other. From the constructor, servers would take an error for an application without a lifespan."""
     arguments = {"app": pages(SITE), "secret_key": SECRET, argument: value}

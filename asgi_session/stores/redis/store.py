@@ -4,17 +4,22 @@ Who changes what: every key is changed by the scripts in ``lua/`` alone, each of
 server's clock. A crash between two steps leaves nothing half-done, with one exception that is chosen: at a login on a Cluster
 whose node of the anonymous session is not the node of the user, the old session ends in one step and the new one is made in a
 second. A crash in between signs nobody in and leaves no old id alive.
+
+Whoever ends a session that got a new id meanwhile takes the step a second time, at its new place. The first try changed nothing, so
+a crash in between leaves the session as it was, and nobody was told that it had ended; a newer id that is given in between is
+followed as well.
 """
 
 import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ...cache.link import Invalidation, InvalidationLink
-from ...exceptions import Problem
+from ...exceptions import Problem, StoreUnavailable
 from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
@@ -29,6 +34,9 @@ REVOKED_IS_LISTED = 24 * 3600.0
 
 _TOGETHER = 64
 """Buckets that ``revoke_all`` treats at once: few enough for a server that has to be sent the script each time."""
+
+_MOST_MOVES = 16
+"""New ids that are followed to a session's end, each in a trip of its own: more than one request can meet."""
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -62,15 +70,11 @@ class RedisStore:
     async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
         """See :meth:`SessionStore.create`."""
         tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
-        names = [self._keys.session(key), self._keys.bucket(key.bucket), self._keys.index(key.bucket, tag)]
-        if replaces is not None:
-            if key.bucket == replaces.bucket or not self.client.is_cluster:
-                names += [self._keys.session(replaces), self._keys.bucket(replaces.bucket)]
-            else:
-                await self.destroy(replaces)
-        arguments = [
-            key.digest,
-            replaces.digest if replaces is not None else "",
+        names = [*self._names(key), self._keys.index(key.bucket, tag)]
+        if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
+            await self.destroy(replaces)
+            replaces = None
+        described = [
             draft.user_id.encode("utf-8", "surrogatepass") if draft.user_id is not None else "",
             tag,
             milliseconds(draft.idle_timeout),
@@ -78,10 +82,15 @@ class RedisStore:
             json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
             *value_arguments(draft.data),
         ]
-        with self._telling(replaces):
-            now, issued = await self.client.run(self._scripts.create, names, arguments)
-        if replaces is not None:
-            self._tell_ended(replaces)
+        if replaces is None:
+            now, issued = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
+        else:
+            now, issued = await self._end(
+                replaces,
+                lambda old: self.client.run(
+                    self._scripts.create, [*names, *self._names(old)], [key.digest, old.digest, *described]
+                ),
+            )
         created_at = int(now) / 1000
         return Record(
             key=key,
@@ -143,10 +152,8 @@ class RedisStore:
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
-        with self._telling(key):
-            was_live = await self.client.run(self._scripts.destroy, self._names(key), [key.digest])
-        self._tell_ended(key)
-        return bool(was_live)
+        step = self._scripts.destroy
+        return bool(await self._end(key, lambda at: self.client.run(step, self._names(at), [at.digest])))
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
@@ -160,11 +167,8 @@ class RedisStore:
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
-        arguments: list[str | int] = [key.digest, milliseconds(REVOKED_IS_LISTED)]
-        with self._telling(key):
-            was_live = await self.client.run(self._scripts.revoke, self._names(key), arguments)
-        self._tell_ended(key)
-        return bool(was_live)
+        step, listed = self._scripts.revoke, milliseconds(REVOKED_IS_LISTED)
+        return bool(await self._end(key, lambda at: self.client.run(step, self._names(at), [at.digest, listed])))
 
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> bool:
         """See :meth:`UserSessions.revoke_user`."""
@@ -204,6 +208,21 @@ class RedisStore:
         async for index in self.client.scan(self._keys.all_indexes):
             gone += await self.client.run(self._scripts.prune, [index], [])
         return gone
+
+    async def _end(self, key: StoreKey, step: Callable[[StoreKey], Awaitable[Any]]) -> Any:
+        """Take a step that ends a session, under the id that it has by now, and return what it says.
+
+        The session's key has to be declared to the script (see ``lua/session.lua``); so one that finds that the id was
+        regenerated only says where the session is.
+        """
+        for _ in range(_MOST_MOVES):
+            with self._telling(key):
+                reply = await step(key)
+            self._tell_ended(key)
+            if not isinstance(reply, bytes):
+                return reply
+            key = key._replace(digest=reply.decode())
+        raise StoreUnavailable("The session gets new ids faster than it can be followed to its end. It is still alive.")
 
     # This process's own cache and sockets hear at once what a step did; the others hear of it by the script's message.
 

@@ -4,7 +4,7 @@
 --   ns:{b}:s:<digest>     hash    a session. Fields: v schema, u user id, t user tag, c created, l last seen, i idle timeout,
 --                                 x absolute end, a authenticated, r revoked (all in ms), n issued, g version, m metadata,
 --                                 and d:<key> for each value. After a regeneration, for a minute: v "moved" and "to",
---                                 the digest under which the session lives on (see where)
+--                                 the digest under which the session lives on (see moved)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
 --   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
@@ -15,7 +15,8 @@
 --
 -- Whether a session is live is decided from declared keys alone (the session and its bucket). While a Cluster moves the slot, a
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
--- and an absent epoch would bring a revoked session back. Only the index, which decides nothing, is reached by a computed name.
+-- and an absent epoch would bring a revoked session back. Whoever ends a session whose id was regenerated is therefore told where
+-- it is now (see moved), and calls again with that key declared. Only the index, which decides nothing, is reached by a computed name.
 
 -- SHARDED is set in front of this: whether the server is a node of a Cluster.
 local SCHEMA = '1'
@@ -125,27 +126,20 @@ end
 local MOVED_FOR = 60000 -- ms: longer than a request takes
 
 -- Whoever ends a session means the session, not its id: a logout that was on its way while another request regenerated the id
--- has to reach the new one. Returns where the session is now.
-local function where(session, bucket, digest)
-  for _ = 1, 16 do
-    local moved = redis.call('HMGET', session, 'v', 'to')
-    if moved[1] ~= 'moved' then
-      break
-    end
-    digest = moved[2]
-    session = string.sub(bucket, 1, -2) .. 's:' .. digest
-  end
-  return session, digest
+-- has to reach the new one. Returns the digest under which the session lives on, nil where its id was not regenerated. A step that
+-- finds one returns it and changes nothing; whoever called takes the step again with the new key declared.
+local function moved(session)
+  local marker = redis.call('HMGET', session, 'v', 'to')
+  return marker[1] == 'moved' and marker[2] or nil
 end
 
 -- Ends a session; returns whether it was live.
 local function forget(session, bucket, digest, us)
-  session, digest = where(session, bucket, digest)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
   publish(bucket, 'ended', digest, '')
   if tag then
-    redis.call('ZREM', index_of(bucket, tag), digest)
+    redis.pcall('ZREM', index_of(bucket, tag), digest) -- refused where a Cluster has the index elsewhere just now: a list drops it
   end
   redis.call('DEL', session)
   return found ~= nil

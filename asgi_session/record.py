@@ -72,9 +72,12 @@ class Changes:
     """A new absolute timeout, seconds from now (``extend``)."""
     if_version: int | None = None
     """Refuse unless the record still has this version (a conflict where the handler asked to be told)."""
+    login: Mapping[str, str] | None = None
+    """The user logged in again (``regenerate``): the metadata from now on; ``authenticated_at`` is now."""
 
     def __bool__(self) -> bool:
-        return bool(self.set or self.remove or self.clear or self.idle_timeout is not None or self.lifetime is not None)
+        timed = self.idle_timeout is not None or self.lifetime is not None
+        return bool(self.set or self.remove or self.clear or timed or self.login is not None)
 
 
 class Conflict:

@@ -67,6 +67,10 @@ class SessionStore(Protocol):
         Creation time, user (``user_id``, as the caller loaded it) and absolute end go along. None where the old session has
         ended; then ``new`` doesn't exist either. ``CONFLICT`` as for ``commit``; then the session keeps its id.
 
+        With ``changes.login`` it is a login that takes over what the old session holds, and like one that replaces a session
+        (``create``) it finds a session whose id was regenerated within the last minute; a ``destroy`` that it overtakes does not
+        reach the session under ``new``.
+
         Raises:
             StoreError: ``new`` is taken; both sessions stay as they were.
         """

@@ -111,6 +111,8 @@ class MemoryStore:
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
+        if changes.login is not None:
+            old = self._where(old)
         record = self._live(old)
         if record is None:
             return None
@@ -121,7 +123,8 @@ class MemoryStore:
         self._end(old)
         moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
         self._keep(moved)
-        self._remember_move(old, new)
+        if changes.login is None:
+            self._remember_move(old, new)
         return moved
 
     async def destroy(self, key: StoreKey) -> bool:
@@ -247,6 +250,8 @@ class MemoryStore:
         for gone in changes.remove:
             data.pop(gone, None)
         data.update(changes.set)
+        if changes.login is not None:
+            record = replace(record, metadata=MappingProxyType(dict(changes.login)), authenticated_at=now)
         return replace(
             record,
             data=MappingProxyType(data),

@@ -81,6 +81,32 @@ class KeepsOldId(MemoryStore):
         return moved
 
 
+@fails("test_a_new_login_goes_on_with_the_session")
+class CopiesAtLogin(MemoryStore):
+    """Logs in again with what it knew, so that others' changes are lost."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        return await super().regenerate(old, new, replace(changes, clear=changes.login is not None), user_id=user_id)
+
+
+@fails("test_a_new_login_finds_a_session_whose_id_changed")
+class LosesTheTrail(MemoryStore):
+    """Looks for the session under the id that the request came with, and nowhere else."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        return None if self._live(old) is None else await super().regenerate(old, new, changes, user_id=user_id)
+
+
+@fails("test_a_logout_that_a_new_login_overtook_leaves_it_alone")
+class LeavesATrail(MemoryStore):
+    """Takes a new login for a new id like any other."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        moved = await super().regenerate(old, new, changes, user_id=user_id)
+        self._remember_move(old, new)
+        return moved
+
+
 @fails("test_a_new_id_that_is_taken_is_refused")
 class TakesTakenIds(MemoryStore):
     """Overwrites whoever has the id."""

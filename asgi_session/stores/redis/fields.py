@@ -55,12 +55,18 @@ def value_arguments(data: Mapping[str, bytes]) -> Iterable[Any]:
         yield value
 
 
+def metadata_argument(metadata: Mapping[str, str]) -> str:
+    """What is known about where a session was made."""
+    return json.dumps(dict(metadata), separators=(",", ":"))
+
+
 def change_arguments(changes: Changes) -> list[Any]:
     """``changes`` as ``apply`` in ``lua/session.lua`` reads them."""
     return [
         int(changes.clear),
         "" if changes.idle_timeout is None else milliseconds(changes.idle_timeout),
         "" if changes.lifetime is None else milliseconds(changes.lifetime),
+        "" if changes.login is None else metadata_argument(changes.login),
         len(changes.set),
         *value_arguments(changes.set),
         *(_VALUE + name.encode("utf-8", "surrogatepass") for name in changes.remove),

@@ -12,7 +12,6 @@ followed as well.
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
 from ..base import StoreHealth, StoreStats
-from .fields import change_arguments, milliseconds, record_of, value_arguments
+from .fields import change_arguments, metadata_argument, milliseconds, record_of, value_arguments
 from .keys import Keys
 from .link import RedisLink
 from .scripts import scripts
@@ -79,18 +78,19 @@ class RedisStore:
             tag,
             milliseconds(draft.idle_timeout),
             milliseconds(draft.absolute_timeout),
-            json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
+            metadata_argument(draft.metadata) if draft.metadata else "",
             *value_arguments(draft.data),
         ]
         if replaces is None:
             now, issued = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
         else:
-            now, issued = await self._end(
+            replaces, (now, issued) = await self._follow(
                 replaces,
                 lambda old: self.client.run(
                     self._scripts.create, [*names, *self._names(old)], [key.digest, old.digest, *described]
                 ),
             )
+            self._tell_ended(replaces)
         created_at = int(now) / 1000
         return Record(
             key=key,
@@ -139,11 +139,13 @@ class RedisStore:
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
         tag = user_tag(user_id, self.namespace) if user_id is not None else ""
-        names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
+        names = [*self._names(new), self._keys.index(new.bucket, tag)]
         version = "" if changes.if_version is None else changes.if_version
-        arguments = [old.digest, new.digest, version, *change_arguments(changes)]
-        with self._telling(old):
-            found = await self.client.run(self._scripts.regenerate, names, arguments)
+        arguments = [new.digest, version, *change_arguments(changes)]
+        old, found = await self._follow(
+            old,
+            lambda at: self.client.run(self._scripts.regenerate, [self._keys.session(at), *names], [at.digest, *arguments]),
+        )
         if found == 0:
             self._tell_changed(old)
             return CONFLICT
@@ -153,7 +155,9 @@ class RedisStore:
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
         step = self._scripts.destroy
-        return bool(await self._end(key, lambda at: self.client.run(step, self._names(at), [at.digest])))
+        key, was_live = await self._follow(key, lambda at: self.client.run(step, self._names(at), [at.digest]))
+        self._tell_ended(key)
+        return bool(was_live)
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
@@ -168,7 +172,9 @@ class RedisStore:
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
         step, listed = self._scripts.revoke, milliseconds(REVOKED_IS_LISTED)
-        return bool(await self._end(key, lambda at: self.client.run(step, self._names(at), [at.digest, listed])))
+        key, was_live = await self._follow(key, lambda at: self.client.run(step, self._names(at), [at.digest, listed]))
+        self._tell_ended(key)
+        return bool(was_live)
 
     async def revoke_user(self, user_id: str, *, keep: StoreKey | None = None) -> bool:
         """See :meth:`UserSessions.revoke_user`."""
@@ -209,8 +215,8 @@ class RedisStore:
             gone += await self.client.run(self._scripts.prune, [index], [])
         return gone
 
-    async def _end(self, key: StoreKey, step: Callable[[StoreKey], Awaitable[Any]]) -> Any:
-        """Take a step that ends a session, under the id that it has by now, and return what it says.
+    async def _follow(self, key: StoreKey, step: Callable[[StoreKey], Awaitable[Any]]) -> tuple[StoreKey, Any]:
+        """Take a step that ends a session, under the id that it has by now; returns where that was, and what the step says.
 
         The session's key has to be declared to the script (see ``lua/session.lua``); so one that finds that the id was
         regenerated only says where the session is.
@@ -218,9 +224,9 @@ class RedisStore:
         for _ in range(_MOST_MOVES):
             with self._telling(key):
                 reply = await step(key)
-            self._tell_ended(key)
             if not isinstance(reply, bytes):
-                return reply
+                return key, reply
+            self._tell_ended(key)
             key = key._replace(digest=reply.decode())
         raise StoreUnavailable("The session gets new ids faster than it can be followed to its end. It is still alive.")
 

@@ -157,8 +157,9 @@ local function list(index, digest, number, left)
   outlive(index, left)
 end
 
--- Applies the changes that start at ARGV[at]: clear, idle timeout, lifetime, number of values, field and value …, fields to
--- remove. `found` holds the times of the session.
+-- Applies the changes that start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), number of values,
+-- field and value …, fields to remove. `found` holds the times of the session. Returns its fields as they are then, also where it
+-- was given a time that is over and is gone by now.
 local function apply(session, bucket, found, at, now)
   if ARGV[at] == '1' then
     for _, field in ipairs(redis.call('HKEYS', session)) do
@@ -177,9 +178,12 @@ local function apply(session, bucket, found, at, now)
       outlive(index_of(bucket, found.t), tonumber(ARGV[at + 2]))
     end
   end
+  if ARGV[at + 3] ~= '' then
+    redis.call('HSET', session, 'a', text(now), 'm', ARGV[at + 3])
+  end
   found.l = text(math.max(now, tonumber(found.l)))
-  local first = at + 4
-  local last = first + 2 * ARGV[at + 3]
+  local first = at + 5
+  local last = first + 2 * ARGV[at + 4]
   for pair = first, last - 1, 2 do
     redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
   end
@@ -188,5 +192,7 @@ local function apply(session, bucket, found, at, now)
   end
   redis.call('HINCRBY', session, 'g', 1)
   redis.call('HSET', session, 'l', found.l, 'i', found.i, 'x', found.x)
+  local _, flat = fields(session)
   slide(session, found, now)
+  return flat
 end

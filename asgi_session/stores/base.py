@@ -58,6 +58,10 @@ class SessionStore(Protocol):
         """Apply ``changes`` to the keys they name, leave all others, slide the idle timeout, and return the record as it is now.
 
         None where the session has ended; ``CONFLICT`` where ``changes.if_version`` no longer holds. Neither changes anything.
+
+        Raises:
+            SessionValueError: with what ``changes`` set, the record would hold more than ``codec.MAX_RECORD_BYTES``, whoever
+                else's the rest is; nothing was changed.
         """
         ...
 
@@ -72,6 +76,7 @@ class SessionStore(Protocol):
         reach the session under ``new``.
 
         Raises:
+            SessionValueError: as for ``commit``; the session keeps its id.
             StoreError: ``new`` is taken; both sessions stay as they were.
         """
         ...

@@ -61,6 +61,15 @@ class IgnoresVersions(MemoryStore):
         return await super().commit(key, replace(changes, if_version=None))
 
 
+@fails("test_no_commit_makes_a_record_too_large")
+class GrowsForEver(MemoryStore):
+    """Leaves the size to whoever saves, who knows half of it."""
+
+    def _changed(self, record: Record, changes: Changes) -> Record:
+        changed = super()._changed(record, replace(changes, set={}))
+        return replace(changed, data={**changed.data, **changes.set})
+
+
 @fails("test_nothing_is_shared_with_the_caller")
 class Shares(MemoryStore):
     """Hands out its own dictionary."""

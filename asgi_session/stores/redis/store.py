@@ -23,7 +23,7 @@ from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
 from ..base import StoreHealth, StoreStats
-from .fields import change_arguments, metadata_argument, milliseconds, record_of, value_arguments
+from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
 from .keys import Keys
 from .link import RedisLink
 from .scripts import scripts
@@ -132,7 +132,7 @@ class RedisStore:
         if not found:
             self._tell_ended(key)
             return None
-        record = record_of(key, *found)
+        record = record_after(key, found)
         self._tell_changed(key, str(record.version))
         return record
 
@@ -149,8 +149,9 @@ class RedisStore:
         if found == 0:
             self._tell_changed(old)
             return CONFLICT
+        record = record_after(new, found) if found else None
         self._tell_ended(old)
-        return record_of(new, *found) if found else None
+        return record
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""

@@ -1,6 +1,6 @@
 -- KEYS: old session, new session, their bucket, their user's index (any name where anonymous)
 -- ARGV: old digest, new digest, version it must have ('' any), then the changes (see apply)
--- Returns false (ended), 0 (another version), or the fields at the new key and the time (ms).
+-- Returns false (ended), 0 (another version), size and largest field (see too_large), or the fields at the new key and the time (ms).
 -- With a new login among the changes, it is a login that takes over what the old session holds. Like one that replaces a session
 -- (create), it reaches a session whose id was regenerated (then returns its digest, see moved), and what it makes is a session of
 -- its own: no marker leads there, and a logout that was on its way to the old session does not end the new one.
@@ -19,6 +19,10 @@ if ARGV[3] ~= '' and found.g ~= ARGV[3] then
 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return redis.error_reply('EXISTS the new session id is taken')
+end
+local refusal = too_large(found, 4)
+if refusal then
+  return refusal
 end
 publish(KEYS[3], 'ended', ARGV[1], '')
 redis.call('RENAME', KEYS[1], KEYS[2])

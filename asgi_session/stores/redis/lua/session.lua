@@ -157,9 +157,43 @@ local function list(index, digest, number, left)
   outlive(index, left)
 end
 
--- Applies the changes that start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), number of values,
--- field and value …, fields to remove. `found` holds the times of the session. Returns its fields as they are then, also where it
--- was given a time that is over and is gone by now.
+-- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
+-- number of values, field and value …, fields to remove.
+
+-- Whether the changes would make the record larger than it may be: then its size and its largest field, else nil. Asked before the
+-- first write. What sets nothing is never too large, so that a record can always shrink.
+local function too_large(found, at)
+  local first = at + 6
+  local last = first + 2 * ARGV[at + 5]
+  if first == last then
+    return nil
+  end
+  local sizes = {}
+  if ARGV[at] ~= '1' then
+    for field, value in pairs(found) do
+      if string.sub(field, 1, 2) == 'd:' then
+        sizes[field] = #field - 2 + #value
+      end
+    end
+    for gone = last, #ARGV do
+      sizes[ARGV[gone]] = nil
+    end
+  end
+  for pair = first, last - 1, 2 do
+    sizes[ARGV[pair]] = #ARGV[pair] - 2 + #ARGV[pair + 1]
+  end
+  local total, largest = 0, nil
+  for field, size in pairs(sizes) do
+    total = total + size
+    if not largest or size > sizes[largest] then
+      largest = field
+    end
+  end
+  return total > tonumber(ARGV[at + 4]) and {total, largest} or nil
+end
+
+-- Applies the changes. `found` holds the times of the session. Returns its fields as they are then, also where it was given a time
+-- that is over and is gone by now.
 local function apply(session, bucket, found, at, now)
   if ARGV[at] == '1' then
     for _, field in ipairs(redis.call('HKEYS', session)) do
@@ -182,13 +216,13 @@ local function apply(session, bucket, found, at, now)
     redis.call('HSET', session, 'a', text(now), 'm', ARGV[at + 3])
   end
   found.l = text(math.max(now, tonumber(found.l)))
-  local first = at + 5
-  local last = first + 2 * ARGV[at + 4]
-  for pair = first, last - 1, 2 do
-    redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
-  end
+  local first = at + 6
+  local last = first + 2 * ARGV[at + 5]
   for gone = last, #ARGV do
     redis.call('HDEL', session, ARGV[gone])
+  end
+  for pair = first, last - 1, 2 do
+    redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
   end
   redis.call('HINCRBY', session, 'g', 1)
   redis.call('HSET', session, 'l', found.l, 'i', found.i, 'x', found.x)

@@ -285,4 +285,4 @@ class MemoryStore:
             self._drop_expired(self._clock.now())
         while len(self._anonymous) + len(self._users) > self._max_sessions:
             shelf = self._anonymous or self._users
-            self._forget(next(iter(shelf)))
+            self._end(next(iter(shelf)))  # it was alive: caches and sockets have to hear of it

@@ -22,6 +22,7 @@ from ...exceptions import Problem, StoreUnavailable
 from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
+from ...redis.slots import SlotMoving
 from ..base import StoreHealth, StoreStats
 from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
 from .keys import Keys
@@ -110,7 +111,14 @@ class RedisStore:
     async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
         """See :meth:`SessionStore.load`."""
         share = "" if touch_after is None else milliseconds(touch_after)
-        found = await self.client.run(self._scripts.load, self._names(key), [share])
+        try:
+            found = await self.client.run(self._scripts.load, self._names(key), [share])
+        except SlotMoving:
+            # Session and bucket are on two nodes, or the session on none. One key alone can be asked for on both: the node that
+            # gives the slot away sends on what it has not, and it lets go of a key only after the other node has it.
+            if await self.client.command("EXISTS", self._keys.session(key)):
+                raise
+            return None
         return record_of(key, *found) if found else None
 
     async def touch(self, keys: Sequence[StoreKey]) -> None:

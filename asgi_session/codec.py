@@ -63,8 +63,12 @@ def check_size(data: Mapping[str, bytes]) -> None:
     """
     size = sum(len(key.encode("utf-8", "surrogatepass")) + len(value) for key, value in data.items())
     if size > MAX_RECORD_BYTES:
-        largest = max(data, key=lambda key: len(data[key]))
-        raise SessionValueError(
-            f"The session would hold {size} bytes, more than {MAX_RECORD_BYTES}; its largest key is {largest[:64]!r}. "
-            "Keep large data in your own database and its id in the session."
-        )
+        raise too_large(size, max(data, key=lambda key: len(data[key])))
+
+
+def too_large(size: int, largest: str) -> SessionValueError:
+    """The error for a record that would hold ``size`` bytes."""
+    return SessionValueError(
+        f"The session would hold {size} bytes, more than {MAX_RECORD_BYTES}; its largest key is {largest[:64]!r}. "
+        "Keep large data in your own database and its id in the session."
+    )

@@ -146,7 +146,7 @@ class SessionManager:
 
         Raises:
             SessionConflict: it no longer has ``if_version``; nothing was changed.
-            SessionValueError: a value can't be stored.
+            SessionValueError: a value can't be stored, or the session would grow past its limit; nothing was changed.
         """
         encoded = {key: codec.encode(key, value) for key, value in values.items()}
         codec.check_size(encoded)

@@ -1,9 +1,10 @@
 """What stores keep, and what they are asked to change. Values only: nothing here does I/O or can be altered by a handler."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from .codec import check_size
 from .ids import StoreKey
 from .lifetimes import deadline
 
@@ -73,9 +74,12 @@ class Changes:
     """A new absolute timeout, seconds from now (``extend``)."""
     if_version: int | None = None
     """Refuse unless the record still has this version (a conflict where the handler asked to be told)."""
+    login: Mapping[str, str] | None = None
+    """The user logged in again (``regenerate``): the metadata from now on; ``authenticated_at`` is now."""
 
     def __bool__(self) -> bool:
-        return bool(self.set or self.remove or self.clear or self.idle_timeout is not None or self.lifetime is not None)
+        timed = self.idle_timeout is not None or self.lifetime is not None
+        return bool(self.set or self.remove or self.clear or timed or self.login is not None)
 
 
 class Conflict:
@@ -85,3 +89,28 @@ class Conflict:
 
 
 CONFLICT = Conflict()
+
+
+def changed(record: Record, changes: Changes, now: float) -> Record:
+    """The record as ``changes`` leave it, for stores that work on whole records.
+
+    Raises:
+        SessionValueError: what they set makes it larger than a record may be.
+    """
+    data = {} if changes.clear else dict(record.data)
+    for gone in changes.remove:
+        data.pop(gone, None)
+    data.update(changes.set)
+    if changes.set:  # a record can always shrink
+        check_size(data)
+    if changes.login is not None:
+        record = replace(record, metadata=MappingProxyType(dict(changes.login)), authenticated_at=now)
+    return replace(
+        record,
+        data=MappingProxyType(data),
+        version=record.version + 1,
+        read_at=now,
+        last_seen_at=max(now, record.last_seen_at),
+        idle_timeout=record.idle_timeout if changes.idle_timeout is None else changes.idle_timeout,
+        expires_at=record.expires_at if changes.lifetime is None else now + changes.lifetime,
+    )

@@ -10,6 +10,7 @@ half-way (design rule 11). Two tasks of one request may call it at once; a lock 
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
 from .frozen import LENT
 from .ids import StoreKey, new_session_id, random_bucket, store_key, user_bucket
+from .lifetimes import Lifetimes
 from .record import Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
@@ -118,12 +120,14 @@ class Transaction:
         self._refuse_if_closed()
         async with self._exclusive():
             old = self.record
+            lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
+            session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
             if old is not None and old.user_id == user_id:
+                if await self._login_again(session, old, session_id, lifetimes):
+                    return
                 keep = list(dict.keys(session))
             values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
             data = self._encoded(values)
-            lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
-            session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
             draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
             replaces = old.key if old is not None else self._unread
             record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
@@ -258,6 +262,25 @@ class Transaction:
         self._rebase(session, moved, data)
         self._announce(session_id)
         return Outcome.REGENERATED
+
+    async def _login_again(self, session: Session, record: Record, session_id: str, lifetimes: Lifetimes) -> bool:
+        """The user goes on with the session, with what other requests save in it meanwhile too; False where it has ended."""
+        data = self._encoded(dict(dict.items(session)))
+        changes = replace(
+            self._baseline.changes_to(data, cleared=session.cleared, if_version=None),
+            idle_timeout=lifetimes.idle,
+            lifetime=lifetimes.absolute,
+            login=metadata(self._client),
+        )
+        step = self._engine.store.regenerate(record.key, store_key(session_id), changes, user_id=record.user_id)
+        moved = await self._saving(session, step)
+        if not isinstance(moved, Record):
+            return False
+        session.mark_accessed()
+        self._in_conflict = False
+        self._rebase(session, moved, data)
+        self._announce(session_id)
+        return True
 
     async def _create(self, session: Session) -> Outcome:
         if not dict.__len__(session):

@@ -152,6 +152,18 @@ async def test_an_update_changes_the_keys_that_it_names(manager: SessionManager)
     assert found.data == updated.data
 
 
+@pytest.mark.security("ST-12")
+async def test_updates_do_not_add_up_to_more_than_a_record_holds(manager: SessionManager) -> None:
+    """Each change is small enough by itself; the one that is too much is refused as a whole, and names a key."""
+    session = await manager.create("alice", {"a": "x" * 40_000})
+    with pytest.raises(SessionValueError, match="largest key is 'a'"):
+        await manager.update(session.handle, {"b": "x" * 30_000}, remove=["c"])
+    after = await manager.get(session.handle)
+    assert after is not None
+    assert (after.version, set(after.data)) == (1, {"a"})
+    assert await manager.update(session.handle, {"b": "x" * 30_000}, remove=["a"]) is not None
+
+
 async def test_an_update_can_ask_for_a_version(manager: SessionManager) -> None:
     """It is refused where somebody was first, and says so."""
     made = await manager.create(None, {"a": 1})

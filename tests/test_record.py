@@ -45,6 +45,7 @@ def test_nothing_of_it_can_be_changed(value: object) -> None:
         Changes(clear=True),
         Changes(idle_timeout=0.0),
         Changes(lifetime=0.0),
+        Changes(login={}),
     ],
 )
 def test_whatever_changes_something_is_true(changes: Changes) -> None:

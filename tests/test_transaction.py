@@ -212,7 +212,7 @@ async def test_a_step_that_fails_for_nobody_is_no_unhandled_error(work: Work) ->
 
 @pytest.mark.security("LC-14")
 async def test_login_keeps_what_it_is_told_to(work: Work) -> None:
-    """Named keys of a visitor, and everything of the same user; one step of the store each time."""
+    """Named keys of a visitor, and everything of the same user; one step of the store each time (design rule 7)."""
     session = work.begin(cart=[1], admin=True)
     await session.login("alice", keep=["cart", "not there"])
     assert dict(session) == {"cart": [1]}
@@ -222,8 +222,38 @@ async def test_login_keeps_what_it_is_told_to(work: Work) -> None:
     assert dict(await work.again(session)) == {"cart": [1], "more": 1}
     await session.login("bob", keep=["more"])
     assert dict(session) == {"more": 1}
-    assert work.store.calls["create"] == 3
+    assert (work.store.calls["create"], work.store.calls["regenerate"], work.store.writes) == (2, 1, 3)
     assert work.store.holds() == 1
+
+
+@pytest.mark.security("LC-08", "LC-14")
+async def test_a_second_login_where_the_first_has_ended(work: Work) -> None:
+    """A session of its own, with what its user had; the one that ended stays so."""
+    session = work.begin()
+    await session.login("alice")
+    session["a"] = 1
+    await session.save()
+    first = session.transaction.record
+    assert first is not None
+    await work.store.destroy(first.key)
+    await session.login("alice")
+    assert await work.store.load(first.key) is None
+    assert dict(await work.again(session)) == {"a": 1}
+
+
+async def test_a_second_login_starts_the_times_anew(work: Work) -> None:
+    """Also those that it gives to this session alone; the handler's changes are saved with it."""
+    session = work.begin()
+    await session.login("alice", lifetime=600)
+    session["a"] = [1]
+    await session.login("alice")
+    record = (await work.again(session)).transaction.record
+    assert record is not None
+    assert record.idle_timeout == work.engine.lifetimes.idle
+    assert record.expires_at - record.last_seen_at == pytest.approx(work.engine.lifetimes.absolute, abs=0.01)
+    session["a"].append(2)
+    assert await commit(session) is Outcome.SAVED
+    assert dict(await work.again(session)) == {"a": [1, 2]}
 
 
 async def test_nested_values_after_a_login_are_watched(work: Work) -> None:

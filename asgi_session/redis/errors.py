@@ -8,10 +8,12 @@ whose frames would keep other callers' commands alive.
 """
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
     ClusterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -22,12 +24,12 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as DriverTimeout
 
 from asgi_session.exceptions import StoreError, StoreUnavailable
+from asgi_session.redis.slots import SlotMoving
 
 _CANT_SERVE_NOW = {
     ReadOnlyError: "is a replica now and takes no writes",
     ClusterDownError: "says that its Cluster or its master is down",  # CLUSTERDOWN, MASTERDOWN
     OutOfMemoryError: "is out of memory (maxmemory)",
-    TryAgainError: "is moving the keys to another node",
     BusyLoadingError: "is still loading its data",
 }
 _CANT_SERVE_NOW_BY_CODE = {
@@ -41,6 +43,8 @@ _REFUSED_RIGHTS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 def from_reply(error: ResponseError, place: str) -> StoreError:
     """The error for a command that the server at ``place`` answered with an error."""
+    if isinstance(error, TryAgainError | AskError) and not isinstance(error, MovedError):  # for the driver, MOVED is an ASK too
+        return _chained(SlotMoving(f"Redis at {place} is moving the keys to another node."), error)
     code = _code(error)
     reason = next((text for kind, text in _CANT_SERVE_NOW.items() if isinstance(error, kind)), None)
     if reason := reason or _CANT_SERVE_NOW_BY_CODE.get(code):

@@ -4,9 +4,14 @@ from binascii import crc_hqx
 from collections.abc import Sequence
 from typing import Any
 
+from asgi_session.exceptions import StoreUnavailable
 from asgi_session.redis.url import Host
 
 SLOTS = 16384
+
+
+class SlotMoving(StoreUnavailable):
+    """The keys of a command are on two nodes, as their slot moves: whoever asks for one of them alone is answered."""
 
 
 def slot_of(key: str | bytes | int | float) -> int:

@@ -59,6 +59,10 @@ class SessionStore(Protocol):
         """Apply ``changes`` to the keys they name, leave all others, slide the idle timeout, and return the record as it is now.
 
         None where the session has ended; ``CONFLICT`` where ``changes.if_version`` no longer holds. Neither changes anything.
+
+        Raises:
+            SessionValueError: with what ``changes`` set, the record would hold more than ``codec.MAX_RECORD_BYTES``, whoever
+                else's the rest is; nothing was changed.
         """
         ...
 
@@ -68,7 +72,12 @@ class SessionStore(Protocol):
         Creation time, user (``user_id``, as the caller loaded it) and absolute end go along. None where the old session has
         ended; then ``new`` doesn't exist either. ``CONFLICT`` as for ``commit``; then the session keeps its id.
 
+        With ``changes.login`` it is a login that takes over what the old session holds, and like one that replaces a session
+        (``create``) it finds a session whose id was regenerated within the last minute; a ``destroy`` that it overtakes does not
+        reach the session under ``new``.
+
         Raises:
+            SessionValueError: as for ``commit``; the session keeps its id.
             StoreError: ``new`` is taken; both sessions stay as they were.
         """
         ...

@@ -17,7 +17,7 @@ from ..cache.link import Invalidation, InvalidationLink, LocalLink
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
 from ..ids import BUCKETS, StoreKey, user_bucket, user_tag
-from ..record import CONFLICT, Changes, Conflict, Draft, Record
+from ..record import CONFLICT, Changes, Conflict, Draft, Record, changed
 from .base import StoreHealth, StoreStats
 
 REVOKED_IS_LISTED = 24 * 3600.0
@@ -104,13 +104,15 @@ class MemoryStore:
             return None
         if changes.if_version is not None and changes.if_version != record.version:
             return CONFLICT
-        changed = self._changed(record, changes)
-        self._keep(changed)
-        self.link.tell(Invalidation("changed", key.bucket, key.digest, str(changed.version)))
-        return changed
+        record = self._changed(record, changes)
+        self._keep(record)
+        self.link.tell(Invalidation("changed", key.bucket, key.digest, str(record.version)))
+        return record
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
+        if changes.login is not None:
+            old = self._where(old)
         record = self._live(old)
         if record is None:
             return None
@@ -118,10 +120,12 @@ class MemoryStore:
             return CONFLICT
         if new in self._anonymous or new in self._users:
             raise StoreError(_TAKEN)
+        record = self._changed(record, changes)
         self._end(old)
-        moved = replace(self._changed(record, changes), key=new, issued=self._next_issue())
+        moved = replace(record, key=new, issued=self._next_issue())
         self._keep(moved)
-        self._remember_move(old, new)
+        if changes.login is None:
+            self._remember_move(old, new)
         return moved
 
     async def destroy(self, key: StoreKey) -> bool:
@@ -242,20 +246,7 @@ class MemoryStore:
         return record
 
     def _changed(self, record: Record, changes: Changes) -> Record:
-        now = self._clock.now()
-        data = {} if changes.clear else dict(record.data)
-        for gone in changes.remove:
-            data.pop(gone, None)
-        data.update(changes.set)
-        return replace(
-            record,
-            data=MappingProxyType(data),
-            version=record.version + 1,
-            read_at=now,
-            last_seen_at=max(now, record.last_seen_at),
-            idle_timeout=record.idle_timeout if changes.idle_timeout is None else changes.idle_timeout,
-            expires_at=record.expires_at if changes.lifetime is None else now + changes.lifetime,
-        )
+        return changed(record, changes, self._clock.now())
 
     def _keep(self, record: Record) -> None:
         key = record.key
@@ -294,4 +285,4 @@ class MemoryStore:
             self._drop_expired(self._clock.now())
         while len(self._anonymous) + len(self._users) > self._max_sessions:
             shelf = self._anonymous or self._users
-            self._forget(next(iter(shelf)))
+            self._end(next(iter(shelf)))  # it was alive: caches and sockets have to hear of it

@@ -2,9 +2,11 @@
 
 import pytest
 
+from ..codec import MAX_RECORD_BYTES
+from ..exceptions import SessionValueError
 from ..record import Changes, Conflict, Record
 from ..stores.base import SessionStore
-from .base import Contract, facts, proves
+from .base import Contract, facts, key_beside, proves
 
 
 class ChangesContract(Contract):
@@ -19,6 +21,12 @@ class ChangesContract(Contract):
         assert saved.version == 2
         assert facts(await store.load(made.key)) == facts(saved)
         assert (saved.user_id, saved.created_at, saved.expires_at) == (made.user_id, made.created_at, made.expires_at)
+
+    async def test_a_key_that_is_removed_and_set_is_set(self, store: SessionStore) -> None:
+        """By one and the same commit: what it removes goes first, as with ``clear``."""
+        made = await self.make(store, None, {"a": b"1"})
+        saved = await self.commit(store, made, Changes(set={"a": b"2"}, remove=frozenset({"a"})))
+        assert dict(saved.data) == {"a": b"2"}
 
     @proves("LC-13")
     async def test_commits_of_different_keys_are_both_kept(self, store: SessionStore) -> None:
@@ -71,6 +79,25 @@ class ChangesContract(Contract):
         later = await self.commit(store, made, Changes(set={"a": b"1"}))
         assert later.idle_timeout == longer.idle_timeout
         assert later.expires_at - later.created_at == pytest.approx(longer.expires_at - longer.created_at, abs=0.002)
+
+    @proves("ST-12")
+    async def test_no_commit_makes_a_record_too_large(self, store: SessionStore) -> None:
+        """What two requests add counts together, to the byte; what is replaced, removed or cleared makes room again."""
+        half = MAX_RECORD_BYTES // 2
+        made = await self.make(store, "ann", {"é": b"x" * (half - 2)})
+        full = await self.commit(store, made, Changes(set={"b": b"y" * (half - 1)}))
+        for changes in (Changes(set={"c": b""}), Changes(set={"b": b"y" * half}, remove=frozenset({"c"}))):
+            with pytest.raises(SessionValueError, match="more than 65536"):
+                await store.commit(made.key, changes)
+            with pytest.raises(SessionValueError, match="more than 65536"):
+                await store.regenerate(made.key, key_beside(made.key), changes, user_id="ann")
+        assert facts(await store.load(made.key)) == facts(full)
+        await self.commit(store, made, Changes(set={"b": b"z" * (half - 1)}))
+        await self.commit(store, made, Changes(set={"c": b"y" * (half - 1)}, remove=frozenset({"b"})))
+        await self.commit(store, made, Changes(set={"d": b"x" * (2 * half - 1)}, clear=True))
+        moved = await store.regenerate(made.key, key_beside(made.key), Changes(remove=frozenset({"d"})), user_id="ann")
+        assert isinstance(moved, Record)
+        assert dict(moved.data) == {}
 
     @pytest.mark.parametrize("seconds", [0.0, -1.0, -1e9])
     @pytest.mark.parametrize("field", ["idle_timeout", "lifetime"])

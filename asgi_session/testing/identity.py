@@ -61,9 +61,62 @@ class IdentityContract(Contract):
         made = await self.make(store, "ann", {"a": b"1"})
         await store.destroy(made.key)
         new = key_beside(made.key)
-        assert await store.regenerate(made.key, new, Changes(set={"a": b"2"}), user_id="ann") is None
+        for changes in (Changes(set={"a": b"2"}), Changes(login={}, idle_timeout=60.0, lifetime=60.0)):
+            assert await store.regenerate(made.key, new, changes, user_id="ann") is None
         assert await store.load(new) is None
         assert await store.load(made.key) is None
+
+    @proves("LC-01", "LC-13")
+    async def test_a_new_login_goes_on_with_the_session(self, store: SessionStore) -> None:
+        """New times and metadata from now on; the keys that it does not name are those that others saved last."""
+        made = await self.make(store, "ann", {"a": b"1", "b": b"1"}, absolute=12, metadata={"network": "192.0.2.0/24"})
+        await store.commit(made.key, Changes(set={"b": b"2", "c": b"2"}))
+        await self.pass_units(store, 5)
+        new, unit = key_beside(made.key), self.time_unit
+        login = Changes(set={"a": b"3"}, login={"user_agent": "other"}, idle_timeout=20 * unit, lifetime=30 * unit)
+        moved = await store.regenerate(made.key, new, login, user_id="ann")
+        assert isinstance(moved, Record)
+        assert await store.load(made.key) is None
+        assert facts(await store.load(new)) == facts(moved)
+        assert dict(moved.data) == {"a": b"3", "b": b"2", "c": b"2"}
+        assert moved.metadata == {"user_agent": "other"}
+        assert moved.authenticated_at == moved.last_seen_at >= moved.created_at + 5 * unit - 0.002
+        assert moved.idle_timeout == pytest.approx(20 * unit)
+        assert moved.expires_at - moved.last_seen_at == pytest.approx(30 * unit, abs=0.002)
+        await self.pass_units(store, 15)
+        assert await store.load(new) is not None
+
+    @proves("LC-01", "LC-13")
+    async def test_a_new_login_finds_a_session_whose_id_changed(self, store: SessionStore) -> None:
+        """Another request gave it a new id, and saved a key: neither lost nor left alive beside the login's."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        between, new = key_beside(made.key), key_beside(made.key)
+        await store.regenerate(made.key, between, Changes(set={"b": b"2"}), user_id="ann")
+        moved = await store.regenerate(made.key, new, Changes(login={}), user_id="ann")
+        assert isinstance(moved, Record)
+        assert dict(moved.data) == {"a": b"1", "b": b"2"}
+        assert await store.load(between) is None
+        assert facts(await store.load(new)) == facts(moved)
+
+    async def test_a_logout_that_a_new_login_overtook_leaves_it_alone(self, store: SessionStore) -> None:
+        """As where a login made a session in place of another: whoever just proved who it is, is logged in."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        new = key_beside(made.key)
+        moved = await store.regenerate(made.key, new, Changes(login={}), user_id="ann")
+        assert await store.destroy(made.key) is False
+        assert isinstance(moved, Record)
+        assert facts(await store.load(new)) == facts(moved)
+
+    @pytest.mark.parametrize("seconds", [0.0, -1.0])
+    async def test_a_new_login_for_no_time_is_over_at_once(self, store: SessionStore, seconds: float) -> None:
+        """Under both ids; and its record says so."""
+        made = await self.make(store, "ann", {"a": b"1"})
+        new = key_beside(made.key)
+        moved = await store.regenerate(made.key, new, Changes(login={}, idle_timeout=seconds, lifetime=seconds), user_id="ann")
+        assert isinstance(moved, Record)
+        assert moved.deadline <= moved.read_at
+        assert await store.load(made.key) is None
+        assert await store.load(new) is None
 
     async def test_a_new_id_that_is_taken_is_refused(self, store: SessionStore) -> None:
         """Neither session is lost or mixed up."""

@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asgi_session import SessionManager
+from asgi_session import SessionManager, StoreUnavailable
+from asgi_session.ids import parse_handle
+from asgi_session.record import Changes
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.stores.redis.link import RedisLink
+from asgi_session.testing.base import key_beside
 from tests.cache.workers import Worker, denial_by, seconds_until, until, workers
 from tests.services.cluster import RedisCluster
 from tests.services.redis import RedisServer
@@ -93,7 +96,7 @@ def slot_of(cluster: RedisCluster, namespace: str, credential: str) -> int:
 async def ends(one: Worker, other: Worker, credential: str) -> float:
     """Seconds for which a session is served after its end, which is tried until the store takes it.
 
-    Nobody is served by a 503 either, which is all that can be said of an absent session while its slot moves.
+    Nobody is served by a 503 either, which is all that can be said while what belongs to a session is on two nodes.
     """
     while (await one.get("/logout", credential)).status != 200:
         await asyncio.sleep(0.01)
@@ -141,6 +144,44 @@ async def test_a_slot_that_moves(cluster_url: str, cluster: RedisCluster, namesp
         assert max(taken) < BOUND
         await other.meets(await one.manager.create("ann"))
         assert [await denial_by(other, credential) for credential in ended] == 5 * [0.0]
+
+
+@pytest.mark.security("LC-08", "ST-15")
+async def test_a_dead_cookie_while_its_slot_moves(cluster_url: str, cluster: RedisCluster, namespace: str) -> None:
+    """Whoever comes with it is nobody, and is served as such; only who is somebody may have to wait."""
+    async with two_workers(cluster_url, namespace) as (one, other):
+        living, dead = [await other.meets(await one.manager.create("ann")) for _ in range(2)]
+        assert (await one.get("/logout", dead)).status == 200
+        slot = slot_of(cluster, namespace, dead)
+        with cluster.migrating(slot) as (source, target):
+            before = await one.get("/judged", dead)
+            cluster.move_keys(slot, source, target)
+            after = await other.get("/judged", dead)
+        assert [(response.status, response.json()["user"]) for response in (before, after)] == [(200, None)] * 2
+        assert (await one.get("/judged", living)).json()["user"] == "ann"
+
+
+@pytest.mark.security("LC-08", "LC-10", "ST-15")
+async def test_a_logout_that_a_new_id_overtook_while_its_slot_moves(
+    cluster_url: str, cluster: RedisCluster, namespace: str
+) -> None:
+    """It is told that it could not be done, never that there was nothing to do, and is done when it is repeated."""
+    async with two_workers(cluster_url, namespace) as (one, _):
+        session = await one.manager.create("ann")
+        old = parse_handle(session.handle)
+        assert old is not None
+        new = key_beside(old)
+        await one.store.regenerate(old, new, Changes(), user_id="ann")
+        names = Keys(namespace)
+        with cluster.migrating(slot_of(cluster, namespace, old.bucket)) as (source, target):
+            moved = [names.session(old), names.bucket(old.bucket)]
+            source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *moved)
+            for end in (one.manager.destroy, one.manager.revoke):
+                with pytest.raises(StoreUnavailable):
+                    await end(session.handle)
+        assert await one.store.load(new) is not None
+        assert await one.manager.destroy(session.handle)
+        assert await one.store.load(new) is None
 
 
 @pytest.mark.security("LC-09", "ST-15")

@@ -195,6 +195,55 @@ async def test_a_login_beside_a_logout(workers: Workers, second: int, was_logged
     await workers.race(scenario)
 
 
+@pytest.mark.security("LC-01", "LC-13")
+async def test_a_save_beside_a_login_again_is_kept(workers: Workers, second: int) -> None:
+    """A user logs in once more: what another request was told that it saved is in the session that comes out of it."""
+
+    async def scenario(schedule: Schedule) -> None:
+        name = workers.new_name()
+        cookie = credential_of(await workers.session(name))
+        done = await schedule.run(
+            {
+                "login": lambda: workers.request(0, f"/login?{name}", cookie),
+                "save": lambda: workers.request(second, "/save?new", cookie),
+            }
+        )
+        assert await workers.alive(cookie) is None
+        after = await workers.alive(given(done["login"]))
+        assert after is not None
+        assert (after.user_id, after.data) == (name, {"old": 1, **({"new": 1} if done["save"].json() == "saved" else {})})
+        assert await workers.live_sessions(name) == [after.handle]
+
+    await workers.race(scenario)
+
+
+@pytest.mark.security("LC-01", "LC-13")
+async def test_a_new_id_beside_a_login_again(workers: Workers, second: int) -> None:
+    """Where the login met the session, one comes out of both, and nothing of it is lost."""
+
+    async def scenario(schedule: Schedule) -> None:
+        name = workers.new_name()
+        cookie = credential_of(await workers.session(name))
+        done = await schedule.run(
+            {
+                "login": lambda: workers.request(0, f"/login?{name}", cookie),
+                "move": lambda: workers.request(second, "/regenerate?new", cookie),
+            }
+        )
+        after = await workers.alive(given(done["login"]))
+        assert after is not None
+        moved = given(done["move"]) if done["move"].json() == name else None
+        if after.data:
+            assert after.data == {"old": 1, **({"new": 1} if moved is not None else {})}
+            assert await workers.live_sessions(name) == [after.handle]
+        else:  # it found the old id dead: a login like any other, and the session lives on beside it
+            other = await workers.alive(moved)
+            assert other is not None
+            assert other.data == {"old": 1, "new": 1}
+
+    await workers.race(scenario)
+
+
 @pytest.mark.security("LC-02")
 async def test_an_id_that_the_client_chose_is_never_adopted(workers: Workers, second: int) -> None:
     """Even one with a good signature (a session that is over): each request that keeps something gets an id of its own."""

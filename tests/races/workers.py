@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count as numbers
 from typing import Any
 
-from asgi_session import SessionConflict, SessionManager, SessionMiddleware, StoredSession
+from asgi_session import SessionConflict, SessionGone, SessionManager, SessionMiddleware, StoredSession
 from tests.support.asgi import Message, Response, Scope, exchange, http_scope
 from tests.support.interleaving import Schedule, SteppedStore, explore
 from tests.support.site import COOKIE, Handler
@@ -16,6 +16,19 @@ def setting(scope: Scope) -> Any:
     session = scope["session"]
     session[scope["query_string"].decode()] = 1
     return session.user_id
+
+
+async def saving(scope: Scope) -> Any:
+    """Set the key that the query names at once; whether that was done in a user's session."""
+    session = scope["session"]
+    session[scope["query_string"].decode()] = 1
+    if session.user_id is None:
+        return "nobody's"
+    try:
+        await session.save()
+    except SessionGone:
+        return "gone"
+    return "saved"
 
 
 async def count(scope: Scope) -> Any:
@@ -40,8 +53,10 @@ async def logout(scope: Scope) -> Any:
 
 
 def regenerate(scope: Scope) -> Any:
-    """Ask for a new id."""
+    """Ask for a new id, and set the key that the query names, if any."""
     scope["session"].regenerate_id()
+    if scope["query_string"]:
+        scope["session"][scope["query_string"].decode()] = 1
     return scope["session"].user_id
 
 
@@ -53,6 +68,7 @@ async def revoke_others(scope: Scope) -> Any:
 
 PAGES: Mapping[str, Handler] = {
     "/set": setting,
+    "/save": saving,
     "/count": count,
     "/login": login,
     "/logout": logout,

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asgi_session.cache.link import Invalidation
 from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Draft, Record
 from asgi_session.stores.base import SessionStore
 from asgi_session.stores.memory import REVOKED_IS_LISTED, MemoryStore
 from asgi_session.testing import MaintenanceContract, ManualClock, StoreContract, TouchesContract, UserSessionsContract
 from asgi_session.testing.base import facts, fresh_key
+from tests.support.site import Browser, sessions, visiting
 
 DAY = 24 * 3600.0
 
@@ -82,6 +84,25 @@ async def test_a_flood_of_visitors_signs_nobody_out(clock: ManualClock) -> None:
     await make(store, "cid")
     assert await store.load(users[0].key) is None
     assert len(await store.list_for_user("ben")) == len(await store.list_for_user("cid")) == 1
+
+
+@pytest.mark.security("ST-12", "LC-09")
+async def test_a_session_that_makes_room_is_served_no_more() -> None:
+    """Nor from the cache: what the store dropped has ended."""
+    async with visiting(sessions(store=MemoryStore(max_sessions=1))) as browser:
+        await browser.get("/login?ann")
+        assert (await browser.get("/who")).json()["user"] == "ann"
+        await Browser(browser.app).get("/login?ben")
+        assert (await browser.get("/who")).json()["user"] is None
+
+
+@pytest.mark.security("ST-12", "LC-09")
+async def test_it_is_told_what_made_room(clock: ManualClock) -> None:
+    """To whoever listens, as any other end: the sockets of that session close."""
+    store, news = MemoryStore(max_sessions=2, clock=clock), list[object]()
+    store.link.listen(news.append)
+    first, _, _ = [await make(store, "ann") for _ in range(3)]
+    assert news == [Invalidation("ended", first.key.bucket, first.key.digest)]
 
 
 async def test_expired_sessions_make_room_first(clock: ManualClock) -> None:

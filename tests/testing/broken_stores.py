@@ -61,6 +61,15 @@ class IgnoresVersions(MemoryStore):
         return await super().commit(key, replace(changes, if_version=None))
 
 
+@fails("test_no_commit_makes_a_record_too_large")
+class GrowsForEver(MemoryStore):
+    """Leaves the size to whoever saves, who knows half of it."""
+
+    def _changed(self, record: Record, changes: Changes) -> Record:
+        changed = super()._changed(record, replace(changes, set={}))
+        return replace(changed, data={**changed.data, **changes.set})
+
+
 @fails("test_nothing_is_shared_with_the_caller")
 class Shares(MemoryStore):
     """Hands out its own dictionary."""
@@ -78,6 +87,32 @@ class KeepsOldId(MemoryStore):
         moved = await super().regenerate(old, new, changes, user_id=user_id)
         if record is not None:
             self._keep(record)
+        return moved
+
+
+@fails("test_a_new_login_goes_on_with_the_session")
+class CopiesAtLogin(MemoryStore):
+    """Logs in again with what it knew, so that others' changes are lost."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        return await super().regenerate(old, new, replace(changes, clear=changes.login is not None), user_id=user_id)
+
+
+@fails("test_a_new_login_finds_a_session_whose_id_changed")
+class LosesTheTrail(MemoryStore):
+    """Looks for the session under the id that the request came with, and nowhere else."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        return None if self._live(old) is None else await super().regenerate(old, new, changes, user_id=user_id)
+
+
+@fails("test_a_logout_that_a_new_login_overtook_leaves_it_alone")
+class LeavesATrail(MemoryStore):
+    """Takes a new login for a new id like any other."""
+
+    async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
+        moved = await super().regenerate(old, new, changes, user_id=user_id)
+        self._remember_move(old, new)
         return moved
 
 

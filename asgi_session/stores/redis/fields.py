@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ...codec import MAX_RECORD_BYTES, too_large
 from ...ids import StoreKey
 from ...record import Changes, Record
 
@@ -25,7 +26,7 @@ def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes
     meta: dict[bytes, bytes] = {}
     for field, value in zip(flat[::2], flat[1::2], strict=True):
         if field[:2] == _VALUE:
-            data[field[2:].decode("utf-8", "surrogatepass")] = value
+            data[_name(field)] = value
         else:
             meta[field] = value
     user = meta.get(b"u")
@@ -48,6 +49,18 @@ def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes
     )
 
 
+def record_after(key: StoreKey, reply: Sequence[Any]) -> Record:
+    """The record in the reply of a script that was asked for changes.
+
+    Raises:
+        SessionValueError: it would have grown past its limit; nothing was changed.
+    """
+    if isinstance(reply[0], int):
+        size, largest = reply
+        raise too_large(size, _name(largest))
+    return record_of(key, *reply)
+
+
 def value_arguments(data: Mapping[str, bytes]) -> Iterable[Any]:
     """Field and value of each of the handler's keys."""
     for name, value in data.items():
@@ -55,13 +68,24 @@ def value_arguments(data: Mapping[str, bytes]) -> Iterable[Any]:
         yield value
 
 
+def metadata_argument(metadata: Mapping[str, str]) -> str:
+    """What is known about where a session was made."""
+    return json.dumps(dict(metadata), separators=(",", ":"))
+
+
 def change_arguments(changes: Changes) -> list[Any]:
-    """``changes`` as ``apply`` in ``lua/session.lua`` reads them."""
+    """``changes`` as ``lua/session.lua`` reads them."""
     return [
         int(changes.clear),
         "" if changes.idle_timeout is None else milliseconds(changes.idle_timeout),
         "" if changes.lifetime is None else milliseconds(changes.lifetime),
+        "" if changes.login is None else metadata_argument(changes.login),
+        MAX_RECORD_BYTES,
         len(changes.set),
         *value_arguments(changes.set),
         *(_VALUE + name.encode("utf-8", "surrogatepass") for name in changes.remove),
     ]
+
+
+def _name(field: bytes) -> str:
+    return field[len(_VALUE) :].decode("utf-8", "surrogatepass")

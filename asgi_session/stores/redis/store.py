@@ -4,22 +4,27 @@ Who changes what: every key is changed by the scripts in ``lua/`` alone, each of
 server's clock. A crash between two steps leaves nothing half-done, with one exception that is chosen: at a login on a Cluster
 whose node of the anonymous session is not the node of the user, the old session ends in one step and the new one is made in a
 second. A crash in between signs nobody in and leaves no old id alive.
+
+Whoever ends a session that got a new id meanwhile takes the step a second time, at its new place. The first try changed nothing, so
+a crash in between leaves the session as it was, and nobody was told that it had ended; a newer id that is given in between is
+followed as well.
 """
 
 import asyncio
 import contextlib
-import json
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ...cache.link import Invalidation, InvalidationLink
-from ...exceptions import Problem
+from ...exceptions import Problem, StoreUnavailable
 from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
+from ...redis.slots import SlotMoving
 from ..base import StoreHealth, StoreStats
-from .fields import change_arguments, milliseconds, record_of, value_arguments
+from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
 from .keys import Keys
 from .link import RedisLink
 from .scripts import scripts
@@ -29,6 +34,9 @@ REVOKED_IS_LISTED = 24 * 3600.0
 
 _TOGETHER = 64
 """Buckets that ``revoke_all`` treats at once: few enough for a server that has to be sent the script each time."""
+
+_MOST_MOVES = 16
+"""New ids that are followed to a session's end, each in a trip of its own: more than one request can meet."""
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -62,25 +70,27 @@ class RedisStore:
     async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
         """See :meth:`SessionStore.create`."""
         tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
-        names = [self._keys.session(key), self._keys.bucket(key.bucket), self._keys.index(key.bucket, tag)]
-        if replaces is not None:
-            if key.bucket == replaces.bucket or not self.client.is_cluster:
-                names += [self._keys.session(replaces), self._keys.bucket(replaces.bucket)]
-            else:
-                await self.destroy(replaces)
-        arguments = [
-            key.digest,
-            replaces.digest if replaces is not None else "",
+        names = [*self._names(key), self._keys.index(key.bucket, tag)]
+        if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
+            await self.destroy(replaces)
+            replaces = None
+        described = [
             draft.user_id.encode("utf-8", "surrogatepass") if draft.user_id is not None else "",
             tag,
             milliseconds(draft.idle_timeout),
             milliseconds(draft.absolute_timeout),
-            json.dumps(dict(draft.metadata), separators=(",", ":")) if draft.metadata else "",
+            metadata_argument(draft.metadata) if draft.metadata else "",
             *value_arguments(draft.data),
         ]
-        with self._telling(replaces):
-            now, issued = await self.client.run(self._scripts.create, names, arguments)
-        if replaces is not None:
+        if replaces is None:
+            now, issued = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
+        else:
+            replaces, (now, issued) = await self._follow(
+                replaces,
+                lambda old: self.client.run(
+                    self._scripts.create, [*names, *self._names(old)], [key.digest, old.digest, *described]
+                ),
+            )
             self._tell_ended(replaces)
         created_at = int(now) / 1000
         return Record(
@@ -101,7 +111,14 @@ class RedisStore:
     async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
         """See :meth:`SessionStore.load`."""
         share = "" if touch_after is None else milliseconds(touch_after)
-        found = await self.client.run(self._scripts.load, self._names(key), [share])
+        try:
+            found = await self.client.run(self._scripts.load, self._names(key), [share])
+        except SlotMoving:
+            # Session and bucket are on two nodes, or the session on none. One key alone can be asked for on both: the node that
+            # gives the slot away sends on what it has not, and it lets go of a key only after the other node has it.
+            if await self.client.command("EXISTS", self._keys.session(key)):
+                raise
+            return None
         return record_of(key, *found) if found else None
 
     async def touch(self, keys: Sequence[StoreKey]) -> None:
@@ -123,28 +140,31 @@ class RedisStore:
         if not found:
             self._tell_ended(key)
             return None
-        record = record_of(key, *found)
+        record = record_after(key, found)
         self._tell_changed(key, str(record.version))
         return record
 
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
         tag = user_tag(user_id, self.namespace) if user_id is not None else ""
-        names = [self._keys.session(old), *self._names(new), self._keys.index(new.bucket, tag)]
+        names = [*self._names(new), self._keys.index(new.bucket, tag)]
         version = "" if changes.if_version is None else changes.if_version
-        arguments = [old.digest, new.digest, version, *change_arguments(changes)]
-        with self._telling(old):
-            found = await self.client.run(self._scripts.regenerate, names, arguments)
+        arguments = [new.digest, version, *change_arguments(changes)]
+        old, found = await self._follow(
+            old,
+            lambda at: self.client.run(self._scripts.regenerate, [self._keys.session(at), *names], [at.digest, *arguments]),
+        )
         if found == 0:
             self._tell_changed(old)
             return CONFLICT
+        record = record_after(new, found) if found else None
         self._tell_ended(old)
-        return record_of(new, *found) if found else None
+        return record
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
-        with self._telling(key):
-            was_live = await self.client.run(self._scripts.destroy, self._names(key), [key.digest])
+        step = self._scripts.destroy
+        key, was_live = await self._follow(key, lambda at: self.client.run(step, self._names(at), [at.digest]))
         self._tell_ended(key)
         return bool(was_live)
 
@@ -160,9 +180,8 @@ class RedisStore:
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
-        arguments: list[str | int] = [key.digest, milliseconds(REVOKED_IS_LISTED)]
-        with self._telling(key):
-            was_live = await self.client.run(self._scripts.revoke, self._names(key), arguments)
+        step, listed = self._scripts.revoke, milliseconds(REVOKED_IS_LISTED)
+        key, was_live = await self._follow(key, lambda at: self.client.run(step, self._names(at), [at.digest, listed]))
         self._tell_ended(key)
         return bool(was_live)
 
@@ -204,6 +223,21 @@ class RedisStore:
         async for index in self.client.scan(self._keys.all_indexes):
             gone += await self.client.run(self._scripts.prune, [index], [])
         return gone
+
+    async def _follow(self, key: StoreKey, step: Callable[[StoreKey], Awaitable[Any]]) -> tuple[StoreKey, Any]:
+        """Take a step that ends a session, under the id that it has by now; returns where that was, and what the step says.
+
+        The session's key has to be declared to the script (see ``lua/session.lua``); so one that finds that the id was
+        regenerated only says where the session is.
+        """
+        for _ in range(_MOST_MOVES):
+            with self._telling(key):
+                reply = await step(key)
+            if not isinstance(reply, bytes):
+                return key, reply
+            self._tell_ended(key)
+            key = key._replace(digest=reply.decode())
+        raise StoreUnavailable("The session gets new ids faster than it can be followed to its end. It is still alive.")
 
     # This process's own cache and sockets hear at once what a step did; the others hear of it by the script's message.
 

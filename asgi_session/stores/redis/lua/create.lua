@@ -1,14 +1,18 @@
 -- KEYS: session, its bucket, its user's index (any name where anonymous) [, the session that it replaces, that one's bucket]
 -- ARGV: digest, replaced digest, user id, user tag ('' both: anonymous), idle timeout ms, absolute timeout ms, metadata,
 --       then field and value …
--- Returns the time (ms) and the issue number.
+-- Returns the time (ms) and the issue number; or the digest of the session to replace, where its id was regenerated (see moved).
+local elsewhere = KEYS[4] and moved(KEYS[4])
+if elsewhere then
+  return elsewhere
+end
 local us = now_us()
 local now = ms(us)
-if KEYS[4] then
-  forget(KEYS[4], KEYS[5], ARGV[2], us)
-end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.error_reply('EXISTS the new session id is taken')
+end
+if KEYS[4] then
+  forget(KEYS[4], KEYS[5], ARGV[2], us)
 end
 local idle = tonumber(ARGV[5])
 local absolute = tonumber(ARGV[6])

@@ -1,18 +1,22 @@
--- KEYS: session, its bucket. ARGV: digest, ms for which it stays listed. Returns whether there was a live one.
+-- KEYS: session, its bucket. ARGV: digest, ms for which it stays listed.
+-- Returns whether there was a live one; or the digest of the session that is meant, where its id was regenerated (see moved).
+local elsewhere = moved(KEYS[1])
+if elsewhere then
+  return elsewhere
+end
 local us = now_us()
 local now = ms(us)
-local session, digest = where(KEYS[1], KEYS[2], ARGV[1])
-local found = live(session, KEYS[2], us)
+local found = live(KEYS[1], KEYS[2], us)
 if not found then
   return 0
 end
-publish(KEYS[2], 'ended', digest, '')
+publish(KEYS[2], 'ended', ARGV[1], '')
 for field in pairs(found) do
   if string.sub(field, 1, 2) == 'd:' then
-    redis.call('HDEL', session, field)
+    redis.call('HDEL', KEYS[1], field)
   end
 end
 found.x = text(math.min(tonumber(found.x), now + ARGV[2]))
-redis.call('HSET', session, 'r', text(now), 'x', found.x)
-slide(session, found, now)
+redis.call('HSET', KEYS[1], 'r', text(now), 'x', found.x)
+slide(KEYS[1], found, now)
 return 1

@@ -4,7 +4,7 @@
 --   ns:{b}:s:<digest>     hash    a session. Fields: v schema, u user id, t user tag, c created, l last seen, i idle timeout,
 --                                 x absolute end, a authenticated, r revoked (all in ms), n issued, g version, m metadata,
 --                                 and d:<key> for each value. After a regeneration, for a minute: v "moved" and "to",
---                                 the digest under which the session lives on (see where)
+--                                 the digest under which the session lives on (see moved)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
 --   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
@@ -15,7 +15,8 @@
 --
 -- Whether a session is live is decided from declared keys alone (the session and its bucket). While a Cluster moves the slot, a
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
--- and an absent epoch would bring a revoked session back. Only the index, which decides nothing, is reached by a computed name.
+-- and an absent epoch would bring a revoked session back. Whoever ends a session whose id was regenerated is therefore told where
+-- it is now (see moved), and calls again with that key declared. Only the index, which decides nothing, is reached by a computed name.
 
 -- SHARDED is set in front of this: whether the server is a node of a Cluster.
 local SCHEMA = '1'
@@ -125,27 +126,20 @@ end
 local MOVED_FOR = 60000 -- ms: longer than a request takes
 
 -- Whoever ends a session means the session, not its id: a logout that was on its way while another request regenerated the id
--- has to reach the new one. Returns where the session is now.
-local function where(session, bucket, digest)
-  for _ = 1, 16 do
-    local moved = redis.call('HMGET', session, 'v', 'to')
-    if moved[1] ~= 'moved' then
-      break
-    end
-    digest = moved[2]
-    session = string.sub(bucket, 1, -2) .. 's:' .. digest
-  end
-  return session, digest
+-- has to reach the new one. Returns the digest under which the session lives on, nil where its id was not regenerated. A step that
+-- finds one returns it and changes nothing; whoever called takes the step again with the new key declared.
+local function moved(session)
+  local marker = redis.call('HMGET', session, 'v', 'to')
+  return marker[1] == 'moved' and marker[2] or nil
 end
 
 -- Ends a session; returns whether it was live.
 local function forget(session, bucket, digest, us)
-  session, digest = where(session, bucket, digest)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
   publish(bucket, 'ended', digest, '')
   if tag then
-    redis.call('ZREM', index_of(bucket, tag), digest)
+    redis.pcall('ZREM', index_of(bucket, tag), digest) -- refused where a Cluster has the index elsewhere just now: a list drops it
   end
   redis.call('DEL', session)
   return found ~= nil
@@ -163,8 +157,43 @@ local function list(index, digest, number, left)
   outlive(index, left)
 end
 
--- Applies the changes that start at ARGV[at]: clear, idle timeout, lifetime, number of values, field and value …, fields to
--- remove. `found` holds the times of the session.
+-- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
+-- number of values, field and value …, fields to remove.
+
+-- Whether the changes would make the record larger than it may be: then its size and its largest field, else nil. Asked before the
+-- first write. What sets nothing is never too large, so that a record can always shrink.
+local function too_large(found, at)
+  local first = at + 6
+  local last = first + 2 * ARGV[at + 5]
+  if first == last then
+    return nil
+  end
+  local sizes = {}
+  if ARGV[at] ~= '1' then
+    for field, value in pairs(found) do
+      if string.sub(field, 1, 2) == 'd:' then
+        sizes[field] = #field - 2 + #value
+      end
+    end
+    for gone = last, #ARGV do
+      sizes[ARGV[gone]] = nil
+    end
+  end
+  for pair = first, last - 1, 2 do
+    sizes[ARGV[pair]] = #ARGV[pair] - 2 + #ARGV[pair + 1]
+  end
+  local total, largest = 0, nil
+  for field, size in pairs(sizes) do
+    total = total + size
+    if not largest or size > sizes[largest] then
+      largest = field
+    end
+  end
+  return total > tonumber(ARGV[at + 4]) and {total, largest} or nil
+end
+
+-- Applies the changes. `found` holds the times of the session. Returns its fields as they are then, also where it was given a time
+-- that is over and is gone by now.
 local function apply(session, bucket, found, at, now)
   if ARGV[at] == '1' then
     for _, field in ipairs(redis.call('HKEYS', session)) do
@@ -183,16 +212,21 @@ local function apply(session, bucket, found, at, now)
       outlive(index_of(bucket, found.t), tonumber(ARGV[at + 2]))
     end
   end
-  found.l = text(math.max(now, tonumber(found.l)))
-  local first = at + 4
-  local last = first + 2 * ARGV[at + 3]
-  for pair = first, last - 1, 2 do
-    redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
+  if ARGV[at + 3] ~= '' then
+    redis.call('HSET', session, 'a', text(now), 'm', ARGV[at + 3])
   end
+  found.l = text(math.max(now, tonumber(found.l)))
+  local first = at + 6
+  local last = first + 2 * ARGV[at + 5]
   for gone = last, #ARGV do
     redis.call('HDEL', session, ARGV[gone])
   end
+  for pair = first, last - 1, 2 do
+    redis.call('HSET', session, ARGV[pair], ARGV[pair + 1])
+  end
   redis.call('HINCRBY', session, 'g', 1)
   redis.call('HSET', session, 'l', found.l, 'i', found.i, 'x', found.x)
+  local _, flat = fields(session)
   slide(session, found, now)
+  return flat
 end

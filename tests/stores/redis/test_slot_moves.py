@@ -1,0 +1,95 @@
+"""A session is asked for while its slot moves: it is there, it is not, or nobody can tell just now."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from asgi_session.record import Record
+from asgi_session.redis import RedisClient
+from asgi_session.redis.slots import SlotMoving
+from asgi_session.stores.redis import RedisStore
+from asgi_session.stores.redis.keys import Keys
+from asgi_session.testing.base import facts, key_beside
+from tests.services.cluster import ClusterNode, RedisCluster
+from tests.stores.redis.inside import make
+
+
+class ClientWithHook(RedisClient):
+    """Does something of the test's before each command that is no script."""
+
+    hook: Callable[[], None] = staticmethod(lambda: None)
+
+    async def command(self, *words: Any, key: str | bytes | None = None) -> Any:
+        self.hook()
+        return await super().command(*words, key=key)
+
+
+@pytest.fixture
+async def client(cluster_url: str) -> AsyncIterator[ClientWithHook]:
+    """The Cluster's."""
+    made = ClientWithHook(cluster_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def store(client: ClientWithHook, namespace: str) -> RedisStore:
+    """An empty store on the Cluster."""
+    return RedisStore(client, namespace=namespace)
+
+
+@pytest.fixture
+async def record(store: RedisStore) -> Record:
+    """A session that lives."""
+    return await make(store, "ann", a=b"1")
+
+
+def move(source: ClusterNode, target: ClusterNode, *keys: str) -> None:
+    """Move these keys and no others."""
+    source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+
+@pytest.mark.security("ST-15")
+async def test_an_absent_session_is_absent_while_its_slot_moves(store: RedisStore, cluster: RedisCluster, record: Record) -> None:
+    """A dead cookie is refused as at any other time, wherever the bucket is."""
+    bucket = Keys(store.namespace).bucket(record.key.bucket)
+    dead = key_beside(record.key)
+    with cluster.migrating(cluster.slot_of(bucket)) as (source, target):
+        assert await store.load(dead, touch_after=0.0) is None
+        move(source, target, bucket)
+        assert await store.load(dead) is None
+        cluster.move_keys(cluster.slot_of(bucket), source, target)
+        assert await store.load(dead) is None
+    assert await store.load(dead) is None
+
+
+@pytest.mark.parametrize("moved", ["session", "bucket"])
+@pytest.mark.security("ST-07", "ST-15")
+async def test_a_session_apart_from_its_bucket_is_never_called_absent(
+    store: RedisStore, cluster: RedisCluster, record: Record, moved: str
+) -> None:
+    """It may be revoked, it may be live: unavailable, until both are in one place again."""
+    names = Keys(store.namespace)
+    bucket = names.bucket(record.key.bucket)
+    with cluster.migrating(cluster.slot_of(bucket)) as (source, target):
+        move(source, target, names.session(record.key) if moved == "session" else bucket)
+        with pytest.raises(SlotMoving):
+            await store.load(record.key)
+    assert facts(await store.load(record.key)) == facts(record)
+
+
+@pytest.mark.security("ST-07", "ST-15")
+async def test_a_session_that_moves_between_the_two_questions_is_found(
+    store: RedisStore, client: ClientWithHook, cluster: RedisCluster, record: Record
+) -> None:
+    """It leaves the one node just before it is asked for there: the other one is asked, and has it."""
+    names = Keys(store.namespace)
+    bucket, session = names.bucket(record.key.bucket), names.session(record.key)
+    with cluster.migrating(cluster.slot_of(bucket)) as (source, target):
+        move(source, target, bucket)
+        client.hook = lambda: move(source, target, session)
+        with pytest.raises(SlotMoving):
+            await store.load(record.key)
+        client.hook = lambda: None
+        assert facts(await store.load(record.key)) == facts(record)

@@ -87,6 +87,7 @@ async def test_the_stores_own_mistakes_are_listed() -> None:
         assert await problems_with(store=store), store
 
 
+@pytest.mark.security("ST-05")
 def test_keys_for_other_purposes() -> None:
     """Each label has a key of its own; all differ between secrets, and none is the secret."""
     settings, other = SessionSettings([SECRET, "old"]), SessionSettings("old")

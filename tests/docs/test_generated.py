@@ -116,13 +116,40 @@ class TestSecurityTable:
             "def test_c(x): ...\n"
         )
         monkeypatch.setattr(security_table, "TESTS", tmp_path)
+        monkeypatch.setattr(security_table, "CONTRACTS", tmp_path / "none")
         assert security_table.tests_by_row() == {
-            "ID-01": ["test_marks.py"],
-            "ID-02": ["test_marks.py::TestA"],
-            "ID-03": ["test_marks.py::TestA"],
-            "ID-04": ["test_marks.py::TestA::test_b"],
-            "ID-05": ["test_marks.py::test_c"],
+            "ID-01": ["tests/test_marks.py"],
+            "ID-02": ["tests/test_marks.py::TestA"],
+            "ID-03": ["tests/test_marks.py::TestA"],
+            "ID-04": ["tests/test_marks.py::TestA::test_b"],
+            "ID-05": ["tests/test_marks.py::test_c"],
         }
+
+    def test_the_contract_that_the_package_ships_is_read_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What each store has to pass stands before the tests of single stores."""
+        (tmp_path / "contracts").mkdir()
+        (tmp_path / "contracts" / "steps.py").write_text("class Steps:\n    @proves('ST-13')\n    async def test_a(self): ...\n")
+        (tmp_path / "test_b.py").write_text("@pytest.mark.security('ST-13')\ndef test_b(): ...\n")
+        monkeypatch.setattr(security_table, "TESTS", tmp_path)
+        monkeypatch.setattr(security_table, "CONTRACTS", tmp_path / "contracts")
+        assert security_table.tests_by_row() == {
+            "ST-13": ["asgi_session/testing/steps.py::Steps::test_a", "tests/test_b.py::test_b"]
+        }
+
+    def test_an_open_row_needs_a_reason(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever takes a row's last test away says why none proves it."""
+        proofs = security_table.tests_by_row()
+        del proofs["ST-13"]
+        monkeypatch.setattr(security_table, "tests_by_row", lambda: proofs)
+        with pytest.raises(security_table.WrongStatus, match="ST-13: mark its test, or say"):
+            security_table.table()
+
+    def test_no_proof_is_hidden(self) -> None:
+        """Beyond the first, tests are folded, not left out, and each stands beside a link to its file."""
+        tests = [f"tests/test_{letter}.py::test_{letter}" for letter in "abcde"]
+        shown = security_table._names(tests)
+        assert all(f"[test_{letter}.py](../tests/test_{letter}.py): `test_{letter}`" in shown for letter in "abcde")
+        assert "<details><summary>and 2 more</summary>[test_d.py]" in shown
 
 
 class TestFailureTables:

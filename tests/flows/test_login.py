@@ -60,7 +60,7 @@ async def test_logging_in_again_renews_the_id_and_keeps_the_data(store: object) 
         assert (await browser.request("GET", "/who", cookie=before)).json()["user"] is None
 
 
-@pytest.mark.security("LC-01", "LC-04")
+@pytest.mark.security("LC-01")
 async def test_a_change_of_privilege_renews_the_id(store: object) -> None:
     """regenerate_id: the same session, user and creation time under a new id; the old id is dead."""
     async with visiting(sessions(PLACES, store=store)) as browser:

@@ -81,7 +81,7 @@ def test_a_key_may_be_a_number() -> None:
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-@pytest.mark.security("RL-07")
+@pytest.mark.security("RL-07", "ST-06")
 def test_rl07_different_pairs_never_share_a_partition(kind: str, value: str, other_kind: str, other_value: str) -> None:
     """No two pairs of texts run together into one, wherever their border lies."""
     partition = PARTITIONS.of(kind, value)

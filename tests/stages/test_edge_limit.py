@@ -68,7 +68,7 @@ async def test_pages_that_do_not_exist_count_too() -> None:
     assert statuses == [404, 404, 429]
 
 
-@pytest.mark.security("RL-17")
+@pytest.mark.security("RL-17", "JW-27")
 @pytest.mark.parametrize("bad", ["cookie", "session id", "token"])
 async def test_bad_credentials_use_up_a_budget(bad: str) -> None:
     """After some of them the next is refused unverified, good or bad; requests without any, and other clients, go on."""

@@ -16,6 +16,7 @@ from tests.support.site import Browser, sessions, visiting
 DAY = 24 * 3600.0
 
 
+@pytest.mark.security("ST-14")
 class TestMemoryStore(StoreContract, UserSessionsContract, TouchesContract, MaintenanceContract):
     """The contract, on a clock that the tests move."""
 

@@ -1,4 +1,4 @@
-"""The Redis store keeps the contract on every kind of Redis (security row ST-14)."""
+"""The Redis store keeps the contract on every kind of Redis."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from tests.stores.redis.contract import RedisStoreContract
 from tests.support.fake_redis import fake_redis
 
 
+@pytest.mark.security("ST-14")
 class TestFakeRedis(RedisStoreContract):
     """fakeredis: for other projects' tests. Its Lua takes its time."""
 
@@ -19,6 +20,7 @@ class TestFakeRedis(RedisStoreContract):
             yield url
 
 
+@pytest.mark.security("ST-14")
 class TestRedis(RedisStoreContract):
     """One server."""
 
@@ -27,6 +29,7 @@ class TestRedis(RedisStoreContract):
         return redis_url
 
 
+@pytest.mark.security("ST-14")
 class TestSentinel(RedisStoreContract):
     """The master that the Sentinels name."""
 
@@ -35,6 +38,7 @@ class TestSentinel(RedisStoreContract):
         return sentinel_url
 
 
+@pytest.mark.security("ST-14")
 class TestCluster(RedisStoreContract):
     """Six nodes; the keys of a test lie on all masters."""
 

@@ -124,7 +124,7 @@ def _rows_of_module(tree: ast.Module) -> Iterator[str]:
 
 
 def _rows_in(nodes: Iterable[ast.expr]) -> Iterator[str]:
-    """The arguments of every ``pytest.mark.security(...)`` in these expressions, also inside of ``pytest.param``, and of ``proves``."""
+    """The arguments of every ``pytest.mark.security(...)`` and ``proves(...)`` in these expressions, also inside of ``pytest.param``."""
     for expression in nodes:
         for node in ast.walk(expression):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pytest.mark.security", "proves"):

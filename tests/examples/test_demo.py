@@ -1,5 +1,7 @@
 """The demo as its visitor meets it: the page in a real browser, and the curl lines that it prints."""
 
+import asyncio
+import json
 import os
 import re
 import signal
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.examples.documented import Curl
 from tests.servers.programs import ROOT
@@ -131,9 +133,9 @@ async def test_page_tells_the_whole_story(run: Callable[..., Demo], page: Page, 
         await page.click("#count")
     for text in ("milk", "bread", "apples", "tea"):
         await page.fill("#text", text)
-        await page.click("#note button")
+        await page.click("#note button")  # waits until the note before is kept
     await expect(page.locator("#data")).to_contain_text('"tea"')
-    assert '"counter": 3' in await page.inner_text("#data")
+    assert json.loads(await page.inner_text("#data")) == {"counter": 3, "notebook": {"notes": ["milk", "bread", "apples", "tea"]}}
     visitors_handle = await page.inner_text("#handle")
 
     for remaining in range(4, -1, -1):
@@ -161,6 +163,27 @@ async def test_page_tells_the_whole_story(run: Callable[..., Demo], page: Page, 
     await page.click("#log-out")
     await expect(page.locator("#who")).to_have_text("You are nobody in particular, and nothing is kept about you.")
     assert errors == []
+
+
+async def test_page_takes_one_note_at_a_time(run: Callable[..., Demo], page: Page) -> None:
+    """While a note is under way the form waits: a second one would undo it, and a text typed meanwhile would be lost."""
+    demo = run()
+    gate = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await page.route("**/notes", hold)
+    await page.goto(demo.url)
+    await page.fill("#text", "milk")
+    await page.click("#note button")
+
+    await expect(page.locator("#text")).to_be_disabled()
+    await expect(page.locator("#note button")).to_be_disabled()
+    gate.set()
+    await expect(page.locator("#data")).to_contain_text('"milk"')
+    await expect(page.locator("#text")).to_be_focused()
 
 
 async def take_picture(page: Page, folder: Path) -> None:

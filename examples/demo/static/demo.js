@@ -86,18 +86,32 @@ async function showSessions() {
   $("sessions").textContent = others ? `You are logged in here and in ${others} other place${others > 1 ? "s" : ""}.` : "You are logged in here only.";
 }
 
+// Does one thing at a time: of two requests that change the same key the later one wins, and a text typed meanwhile would be cleared.
+async function alone(fields, action) {
+  for (const field of fields) field.disabled = true;
+  try {
+    await action();
+  } finally {
+    for (const field of fields) field.disabled = false;
+  }
+}
+
 // -- what the buttons do --------------------------------------------------------------------------------------------
 
-$("count").onclick = async () => {
+$("count").onclick = () => alone([$("count")], async () => {
   await send("POST", "/counter");
   await showSession();
-};
+});
 
 $("note").onsubmit = async (event) => {
   event.preventDefault();
-  await send("POST", "/notes", { form: { text: $("text").value } });
-  event.target.reset();
-  await showSession();
+  const text = $("text").value;
+  await alone([...event.target.elements], async () => {
+    await send("POST", "/notes", { form: { text } });
+    event.target.reset();
+    await showSession();
+  });
+  $("text").focus();
 };
 
 $("username").onchange = () => { $("password").value = PASSWORDS[$("username").value]; };

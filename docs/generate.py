@@ -13,27 +13,49 @@ from functools import partial
 from pathlib import Path
 
 from docs.generators import environment_table, failure_tables, security_table
-from docs.generators.signatures import reference
+from docs.generators.members import errors, members
+from docs.generators.signatures import reference, types
 
 FOLDER = Path(__file__).parent
 
+CLASSES = (
+    ("middleware.py", "SessionMiddleware"),
+    ("manager.py", "SessionManager"),
+    ("ratelimit/rules.py", "RateLimit"),
+    ("ratelimit/rules.py", "FailureBudget"),
+    ("client_address.py", "TrustedProxies"),
+    ("csrf.py", "CSRFPolicy"),
+    ("cache/policy.py", "ValidationPolicy"),
+    ("cache/policy.py", "CachePolicy"),
+    ("tokens/verifier.py", "JWTVerifier"),
+    ("tokens/policies.py", "ClaimsPolicy"),
+    ("tokens/policies.py", "KeyPolicy"),
+    ("lifetimes.py", "Lifetimes"),
+    ("stores/memory.py", "MemoryStore"),
+    ("stores/redis/store.py", "RedisStore"),
+    ("redis/client.py", "RedisClient"),
+    ("breaker.py", "CircuitBreaker"),
+)
+
+OBJECTS = (
+    ("session.py", "Session"),
+    ("context.py", "RequestContext"),
+    ("context.py", "Verdict"),
+    ("ratelimit/base.py", "Decision"),
+    ("principal.py", "Principal"),
+    ("tokens/base.py", "VerifiedToken"),
+    ("manager.py", "SessionManager"),
+    ("manager.py", "StoredSession"),
+    ("counts.py", "SessionHealth"),
+    ("counts.py", "ProcessCounts"),
+    ("ratelimit/base.py", "LimitSubject"),
+)
+
 PARTS: dict[str, Callable[[], str]] = {
-    "SessionMiddleware": partial(reference, "middleware.py", "SessionMiddleware"),
-    "SessionManager": partial(reference, "manager.py", "SessionManager"),
-    "RateLimit": partial(reference, "ratelimit/rules.py", "RateLimit"),
-    "FailureBudget": partial(reference, "ratelimit/rules.py", "FailureBudget"),
-    "TrustedProxies": partial(reference, "client_address.py", "TrustedProxies"),
-    "CSRFPolicy": partial(reference, "csrf.py", "CSRFPolicy"),
-    "ValidationPolicy": partial(reference, "cache/policy.py", "ValidationPolicy"),
-    "CachePolicy": partial(reference, "cache/policy.py", "CachePolicy"),
-    "JWTVerifier": partial(reference, "tokens/verifier.py", "JWTVerifier"),
-    "ClaimsPolicy": partial(reference, "tokens/policies.py", "ClaimsPolicy"),
-    "KeyPolicy": partial(reference, "tokens/policies.py", "KeyPolicy"),
-    "Lifetimes": partial(reference, "lifetimes.py", "Lifetimes"),
-    "MemoryStore": partial(reference, "stores/memory.py", "MemoryStore"),
-    "RedisStore": partial(reference, "stores/redis/store.py", "RedisStore"),
-    "RedisClient": partial(reference, "redis/client.py", "RedisClient"),
-    "CircuitBreaker": partial(reference, "breaker.py", "CircuitBreaker"),
+    **{name: partial(reference, module, name) for module, name in CLASSES},
+    "types": partial(types, *CLASSES),
+    **{f"members-{name}": partial(members, module, name) for module, name in OBJECTS},
+    "errors": errors,
     "environment": environment_table.table,
     "redis-faults": failure_tables.redis_faults,
     "redis-outcomes": failure_tables.redis_outcomes,

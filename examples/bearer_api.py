@@ -1,7 +1,6 @@
 """An API for bearer tokens of Keycloak (or another OpenID provider): verified here, without asking the provider.
 
-Run it with your realm as the issuer, and as audience the name that the tokens carry for this API (by an audience mapper, or
-because their user has a role of the client with that name):
+Run it with your realm as the issuer, and as audience the name that the tokens carry for this API:
 
     export OIDC_ISSUER=https://keycloak.example.com/realms/shop API_AUDIENCE=notes
     uvicorn --factory examples.bearer_api:create_app
@@ -14,6 +13,11 @@ Try it with an access token of the realm ("..."):
     curl -H "Authorization: Bearer ..." -d text=milk http://127.0.0.1:8000/notes
 
 /notes needs the realm role "reader", a POST there the client role "writer" of the client "notes".
+
+If every token is refused for its audience: Keycloak names this API in "aud" only where it is told to. In its console, open the
+client that gets the tokens (not this API's): Client scopes > <client>-dedicated > Configure a new mapper > Audience; write "notes"
+under "Included Custom Audience", or choose the client "notes" above it, and leave "Add to access token" on. Users with a role of
+the client "notes" have it in their tokens without that.
 """
 
 import os

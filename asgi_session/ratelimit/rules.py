@@ -42,7 +42,7 @@ class RateLimit:
     """Whose quota a request uses: ``"ip"`` (an IPv6 client is its /64 network), ``"user"``, ``"session"``, or a function of
     the request that returns a text or a whole number, or None where the rule does not apply to it."""
     name: str = ""
-    """How headers, errors and metrics call it. Default: made of limit and key, ``"100-per-minute-ip"``."""
+    """How headers and errors call it. Default: made of limit and key, ``"100-per-minute-ip"``."""
     methods: Collection[str] | None = None
     """Only these HTTP methods, in upper or lower case. GET means HEAD too, since frameworks run the same handler for it; a
     WebSocket handshake is a GET."""
@@ -55,7 +55,7 @@ class RateLimit:
     """While Redis is down: count in this process (``"local"``), let pass (``"open"``), or refuse with 503 (``"closed"``:
     right for logins and for whatever must not be guessed)."""
     strategy: Strategy = "sliding"
-    """``"sliding"``: cheap, with the bound that docs/ explains. ``"moving"``: exact, one entry a unit."""
+    """``"sliding"``: cheap, with the bound that decision 0003 states. ``"moving"``: exact, one entry a unit."""
     stage: Stage = "auto"
     """``"edge"``: before anything is validated; only the connection is known. ``"identity"``: after it. By default the
     edge for ``key="ip"``, else identity."""

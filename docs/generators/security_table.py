@@ -124,7 +124,7 @@ def _rows_of_module(tree: ast.Module) -> Iterator[str]:
 
 
 def _rows_in(nodes: Iterable[ast.expr]) -> Iterator[str]:
-    """The arguments of every ``pytest.mark.security(...)`` and ``proves(...)`` in these expressions, also inside of ``pytest.param``."""
+    """What ``pytest.mark.security(...)``, also inside of ``pytest.param``, and ``proves(...)`` name in these expressions."""
     for expression in nodes:
         for node in ast.walk(expression):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pytest.mark.security", "proves"):

@@ -1,11 +1,17 @@
-"""What the package's classes can be given, read from their source: names, types, defaults and docstrings. Imports nothing of it."""
+"""What the package's classes can be given, read from their source: names, types, defaults and docstrings."""
 
 import ast
+import inspect
 import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+
+from .markdown import prose
+from .values import default_text, import_line, module_of, type_text
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ROOT / "docs" / "arguments.toml"
@@ -26,13 +32,39 @@ class MissingMeaning(Exception):
 
 
 def reference(module: str, class_name: str) -> str:
-    """The arguments of a class as a table."""
-    arguments = arguments_of(module, class_name)
-    lines = ["| argument | type | default | meaning |", "|---|---|---|---|"]
-    for argument in arguments:
-        default = "required" if argument.default is None else f"`{_cell(argument.default)}`"
-        lines.append(f"| `{argument.name}` | `{_cell(argument.type)}` | {default} | {_prose(argument.meaning)} |")
+    """How a class is imported, and its arguments as a table."""
+    code = module_of(module)
+    lines = [f"`{import_line(class_name, code)}`", "", "| argument | type | default | meaning |", "|---|---|---|---|"]
+    parameters = inspect.signature(getattr(code, class_name)).parameters
+    for argument in arguments_of(module, class_name):
+        default = default_text(argument.default, parameters[argument.name].default)
+        lines.append(f"| `{argument.name}` | {type_text(argument.type, code)} | {default} | {prose(argument.meaning)} |")
     return "\n".join(lines)
+
+
+def types(*references: tuple[str, str]) -> str:
+    """The package's classes that those arguments name and that have no table of their own."""
+    described, found = {name for _, name in references}, {}
+    for module, class_name in references:
+        for argument in arguments_of(module, class_name):
+            for name in re.findall(r"[A-Za-z]\w*", type_text(argument.type, module_of(module))):
+                value = _known(name, module_of(module))
+                if value is not None and name not in described:
+                    found[name] = value
+    lines = ["| type | import | what it is |", "|---|---|---|"]
+    for name, value in sorted(found.items()):
+        what = prose((inspect.getdoc(value) or "").partition("\n\n")[0])
+        lines.append(f"| `{name}` | `{import_line(name, import_module(value.__module__))}` | {what} |")
+    return "\n".join(lines)
+
+
+def _known(name: str, module: ModuleType) -> type | None:
+    """The class of the package by that name, in the module or in what an alias of it stands for."""
+    for place in (module, import_module("asgi_session.ratelimit.base")):
+        value = getattr(place, name, None)
+        if inspect.isclass(value) and value.__module__.startswith("asgi_session."):
+            return value
+    return None
 
 
 def arguments_of(module: str, class_name: str) -> list[Argument]:
@@ -56,20 +88,20 @@ def _fields(node: ast.ClassDef) -> list[Argument]:
         name, default = item.target.id, ast.unparse(item.value) if item.value is not None else None
         if name.startswith("_") or (default or "").startswith("field(init=False"):
             continue
-        text = _text_of(following)
-        given = _explanations(node.name).get(name)
+        text = text_of(following)
+        given = explanations(node.name).get(name)
         if (text is None) == (given is None):
             raise MissingMeaning(
                 f"{node.name}.{name}: write its docstring below it, or its meaning in docs/arguments.toml (not both)."
             )
         found.append(Argument(name, ast.unparse(item.annotation), default, text or given or ""))
-    _refuse_strays(node.name, {argument.name for argument in found})
+    refuse_strays(node.name, {argument.name for argument in found})
     return found
 
 
 def _parameters(node: ast.ClassDef, init: ast.FunctionDef) -> list[Argument]:
     """Of another class: what ``__init__`` takes, explained in the class's ``Args:`` or in arguments.toml."""
-    explained = {**_args_section(ast.get_docstring(node) or ""), **_explanations(node.name)}
+    explained = {**_args_section(ast.get_docstring(node) or ""), **explanations(node.name)}
     positional = init.args.args[1:]
     defaults = [None] * (len(positional) - len(init.args.defaults)) + list(init.args.defaults)
     pairs = [*zip(positional, defaults, strict=True), *zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)]
@@ -80,12 +112,17 @@ def _parameters(node: ast.ClassDef, init: ast.FunctionDef) -> list[Argument]:
         type_ = ast.unparse(parameter.annotation) if parameter.annotation is not None else "Any"
         text = None if default is None else ast.unparse(default)
         found.append(Argument(parameter.arg, type_, text, explained[parameter.arg]))
-    _refuse_strays(node.name, {argument.name for argument in found})
+    refuse_strays(node.name, {argument.name for argument in found})
     return found
 
 
-def _refuse_strays(class_name: str, names: set[str]) -> None:
-    strays = _explanations(class_name).keys() - names
+def refuse_strays(class_name: str, names: set[str]) -> None:
+    """What is explained has to exist.
+
+    Raises:
+        MissingMeaning: it does not.
+    """
+    strays = explanations(class_name).keys() - names
     if strays:
         raise MissingMeaning(f"docs/arguments.toml explains what {class_name} does not take: {', '.join(sorted(strays))}.")
 
@@ -95,7 +132,8 @@ def _all_explanations() -> dict[str, dict[str, str]]:
     return tomllib.loads(ARGUMENTS.read_text())
 
 
-def _explanations(class_name: str) -> dict[str, str]:
+def explanations(class_name: str) -> dict[str, str]:
+    """What arguments.toml says of a class."""
     return _all_explanations().get(class_name, {})
 
 
@@ -112,17 +150,8 @@ def _args_section(docstring: str) -> dict[str, str]:
     return found
 
 
-def _text_of(node: ast.stmt | None) -> str | None:
+def text_of(node: ast.stmt | None) -> str | None:
+    """The docstring of what stands before this statement, if it is one."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return " ".join(node.value.value.split())
     return None
-
-
-def _prose(text: str) -> str:
-    """Code and roles of reStructuredText as Markdown, in one table cell."""
-    text = re.sub(r":\w+:`[~.]*([\w.]+)`", lambda match: f"`{match[1].rpartition('.')[2]}`", text)
-    return _cell(text.replace("``", "`"))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import asgi_session
 from docs import generate
-from docs.generators import failure_tables, security_table, signatures
+from docs.generators import failure_tables, members, security_table, signatures
 from tests.faults import table
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def test_runs_from_the_command_line() -> None:
 class TestSignatures:
     def test_an_argument_without_a_meaning_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whoever adds an argument explains it."""
-        monkeypatch.setattr(signatures, "_explanations", lambda _: {})
+        monkeypatch.setattr(signatures, "explanations", lambda _: {})
         with pytest.raises(signatures.MissingMeaning, match=r"SessionMiddleware\.app"):
             signatures.reference("middleware.py", "SessionMiddleware")
         with pytest.raises(signatures.MissingMeaning, match=r"Lifetimes\.idle"):
@@ -79,17 +80,40 @@ class TestSignatures:
     @pytest.mark.parametrize(("module", "name"), [("middleware.py", "SessionMiddleware"), ("lifetimes.py", "Lifetimes")])
     def test_a_meaning_without_an_argument_is_refused(self, monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
         """Whoever removes an argument removes its explanation."""
-        explained = {**signatures._explanations(name), "gone": "…"}
-        monkeypatch.setattr(signatures, "_explanations", lambda _: explained)
+        explained = {**signatures.explanations(name), "gone": "…"}
+        monkeypatch.setattr(signatures, "explanations", lambda _: explained)
         with pytest.raises(signatures.MissingMeaning, match="gone"):
             signatures.reference(module, name)
 
     def test_a_docstring_is_shown_as_markdown(self) -> None:
         """Names, types, defaults and meanings as the code has them; cells can't break the table."""
         shown = signatures.reference("middleware.py", "SessionMiddleware")
-        assert "| `max_age` | `int \\| None` | `14 * 24 * 60 * 60` |" in shown
-        assert "| `secret_key` | `SecretKeys` | required |" in shown
+        assert "| `max_age` | `int \\| None` | `1209600` (14 days) |" in shown
+        assert "| `secret_key` | `str \\| Secret \\| Sequence[str \\| Secret]` | required |" in shown
+        assert '| `on_store_error` | `"reject" \\| "anonymous"` | `"reject"` |' in shown
+        assert shown.startswith("`from asgi_session import SessionMiddleware`")
         assert "``" not in signatures.reference("tokens/verifier.py", "JWTVerifier")
+
+
+class TestMembers:
+    def test_a_method_shows_its_promise_and_its_errors(self) -> None:
+        """The call as it is typed, and each error in a cell of its own."""
+        shown = members.members("session.py", "Session")
+        assert "| `await save(*, if_unchanged=False)` | Save now rather than when the response starts." in shown
+        assert "<br>`SessionValueError`: a value can't be stored.<br>" in shown
+        assert "`transaction`" not in shown
+
+    def test_an_attribute_without_a_meaning_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever adds an attribute explains it."""
+        monkeypatch.setattr(members, "explanations", lambda _: {})
+        with pytest.raises(signatures.MissingMeaning, match=r"RequestContext\.verdict"):
+            members.members("context.py", "RequestContext")
+
+    def test_every_error_that_is_exported_is_listed(self) -> None:
+        """With its code."""
+        exported = [value for name in asgi_session.__all__ if issubclass(value := getattr(asgi_session, name), Exception)]
+        shown = members.errors()
+        assert [error.__name__ for error in exported if f"| `{error.__name__}` | `{error.code}` |" not in shown] == []
 
 
 class TestSecurityTable:

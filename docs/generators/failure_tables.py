@@ -47,19 +47,24 @@ def _faults(faults: Sequence[Fault]) -> str:
 
 
 def _outcomes(faults: Sequence[Fault], operations: Sequence[Operation], cells: Cells) -> str:
-    """One row per operation; faults that do the same to everything share a column."""
-    groups: list[list[str]] = []
-    for fault in faults:
-        group = next((group for group in groups if cells[group[0]] == cells[fault.name]), None)
-        if group is None:
-            groups.append([fault.name])
-        else:
-            group.append(fault.name)
-    lines = ["| operation | " + " | ".join(", ".join(group) for group in groups) + " |", "|---|" + "---|" * len(groups)]
+    """For each operation one row per outcome, with the faults that lead to it: what most of them do comes last."""
+    lines = ["| operation | fault | outcome |", "|---|---|---|"]
     for operation in operations:
-        row = [_outcome(cells[group[0]][operation.name]) for group in groups]
-        lines.append(f"| {operation.what} | " + " | ".join(row) + " |")
+        groups: dict[str, list[str]] = {}
+        for fault in faults:
+            groups.setdefault(_outcome(cells[fault.name][operation.name]), []).append(fault.name)
+        what = operation.what
+        for outcome, names in sorted(groups.items(), key=lambda group: len(group[1])):
+            lines.append(f"| {what} | {_named(names, len(groups), len(faults))} | {outcome} |")
+            what = ""
     return "\n".join(lines)
+
+
+def _named(names: Sequence[str], groups: int, faults: int) -> str:
+    """The faults of a row, by name where they are the few."""
+    if groups == 1:
+        return "any"
+    return "any other" if len(names) > faults / 2 else ", ".join(names)
 
 
 def _outcome(outcome: Outcome) -> str:

@@ -31,6 +31,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import BaseModel
 
 from asgi_session import RateLimit, Session, SessionMiddleware
+from asgi_session.challenges import insufficient_scope, no_credentials
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(32)  # a random one ends all sessions at each start
 
@@ -59,16 +60,21 @@ def current_session(request: Request) -> Session:
 
 CurrentSession = Annotated[Session, Depends(current_session)]
 
+COOKIE = APIKeyCookie(
+    name="__Host-session", scheme_name="cookie", auto_error=False, description="On plain http to your own machine: `session`."
+)
+BEARER = HTTPBearer(scheme_name="bearer", auto_error=False, description="A session id, as /token gives it.")
+
 
 def current_user(
     session: CurrentSession,
-    _cookie: Annotated[str | None, Security(APIKeyCookie(name="session", scheme_name="cookie", auto_error=False))],
-    _bearer: Annotated[object, Security(HTTPBearer(scheme_name="bearer", auto_error=False))],
+    _cookie: Annotated[str | None, Security(COOKIE)],
+    _bearer: Annotated[object, Security(BEARER)],
 ) -> User:
     """The user who is logged in, else 401. The schemes only document: the middleware has judged the credential already."""
     user = USERS.get(session.user_id or "")
     if user is None:
-        raise HTTPException(401, "Log in first.", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "Log in first.", {"WWW-Authenticate": no_credentials()})
     return user
 
 
@@ -80,7 +86,7 @@ def role(name: str) -> Callable[[User], User]:
 
     def has_role(user: CurrentUser) -> User:
         if name not in user.roles:
-            raise HTTPException(403, f"This needs the role {name!r}.")
+            raise HTTPException(403, f"This needs the role {name!r}.", {"WWW-Authenticate": insufficient_scope(f"role:{name}")})
         return user
 
     return has_role

@@ -54,8 +54,13 @@ def test_fastapi_documents_both_credentials(start: Start, visitor: Callable[[Asg
         schema = client.get("/openapi.json").json()
 
     assert schema["components"]["securitySchemes"] == {
-        "cookie": {"type": "apiKey", "in": "cookie", "name": "session"},
-        "bearer": {"type": "http", "scheme": "bearer"},
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-session",
+            "description": "On plain http to your own machine: `session`.",
+        },
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A session id, as /token gives it."},
     }
     assert schema["paths"]["/orders"]["get"]["security"] == [{"cookie": []}, {"bearer": []}]
     assert "security" not in schema["paths"]["/cart"]["get"]
@@ -70,6 +75,20 @@ def test_fastapi_takes_a_session_id_as_bearer(start: Start, visitor: Callable[[A
 
         assert client.get("/admin/orders", headers=bearer).status_code == 200
         assert client.get("/admin/orders").status_code == 401
+
+
+@pytest.mark.security("JW-17")
+def test_fastapi_challenges_a_bearer(start: Start, visitor: Callable[[AsgiServer], httpx.Client]) -> None:
+    """Who presents nothing is asked for a bearer; whose bearer may not do this is told what is lacking (RFC 6750 §3.1)."""
+    with visitor(start("fastapi_app")) as client:
+        token = client.post("/token", data=LOGIN).json()["access_token"]
+        nobody = client.get("/admin/orders")
+        user = client.get("/admin/orders", headers={"Authorization": f"Bearer {token}"})
+
+    assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, 'Bearer realm="api"')
+    assert user.status_code == 403
+    assert 'error="insufficient_scope"' in user.headers["www-authenticate"]
+    assert user.headers["www-authenticate"].endswith('scope="role:admin"')
 
 
 def test_litestar_replaces_and_clears(start: Start, visitor: Callable[[AsgiServer], httpx.Client]) -> None:

@@ -59,12 +59,9 @@ def types(*references: tuple[str, str]) -> str:
 
 
 def _known(name: str, module: ModuleType) -> type | None:
-    """The class of the package by that name, in the module or in what an alias of it stands for."""
-    for place in (module, import_module("asgi_session.ratelimit.base")):
-        value = getattr(place, name, None)
-        if inspect.isclass(value) and value.__module__.startswith("asgi_session."):
-            return value
-    return None
+    """The class of the package that the module means by that name."""
+    value = getattr(module, name, None)
+    return value if inspect.isclass(value) and value.__module__.startswith("asgi_session.") else None
 
 
 def arguments_of(module: str, class_name: str) -> list[Argument]:

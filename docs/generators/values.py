@@ -63,7 +63,7 @@ def _in_words(number: float) -> str:
     """Computed numbers are bytes where they are whole MiB, else seconds."""
     if number % 1024**2 == 0:
         return f"{number / 1024**2:.0f} MiB"
-    amount, name = next((number / unit, name) for unit, name in _UNITS if number >= unit)
+    amount, name = next((number / unit, name) for unit, name in _UNITS if number >= unit or unit == 1)
     return f"{amount:g} {name}" + ("s" if amount != 1 else "")
 
 

@@ -184,7 +184,7 @@ WARM = ["memory warm", pytest.param("redis warm", marks=pytest.mark.redis)]
 """Workers that have met each session. A Cluster only brings them the news by other channels (``test_l1_failover.py``)."""
 WIRED = ["memory wired", pytest.param("redis wired", marks=pytest.mark.redis)]
 """Workers that have met nobody, and hear of each other when the schedule says so."""
-AT_MOST = {"memory": 80, "redis": 24}
+AT_MOST = {"memory": 60, "redis": 24}
 """Orders of steps and news that are run, where there are more: there are thousands."""
 
 

@@ -1,7 +1,9 @@
 """What happens while the shared storage is away: each rule says so itself, and the decision is quick (RL-14).
 
-State: the moment until which the storage is left alone. After a failure everybody decides without it for a pause; then
-one caller asks again while the others go on without. A client that goes away in the middle of that leaves it to the next.
+State: the moment until which the storage is left alone, and the questions that nobody waits for any more; both belong to the event
+loop's thread. After a failure everybody decides without the storage for a pause; then one caller asks again while the others go on
+without. A client that goes away in the middle of that leaves it to the next. A question that took too long goes on by itself: its
+answer ends the pause, since the storage is there, and what it was granted is counted for a request that was decided without it.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
+from asgi_session.deadline import is_done_within
 from asgi_session.exceptions import StoreError
 from asgi_session.ratelimit.base import Decision, Permit, Permits, QuotaPolicy, RateLimiter, admitted
 from asgi_session.ratelimit.memory import MemoryRateLimiter
@@ -42,6 +45,7 @@ class FallbackRateLimiter:
         self._processes = processes
         self._clock = clock
         self._away_until = 0.0
+        self._overdue: set[asyncio.Task[list[Decision]]] = set()
         self._parts: dict[str, QuotaPolicy] = {}
 
     @property
@@ -91,6 +95,12 @@ class FallbackRateLimiter:
 
     async def stop(self) -> None:
         """Stop both."""
+        overdue = [question for question in self._overdue if question.get_loop() is asyncio.get_running_loop()]
+        self._overdue.clear()
+        for question in overdue:
+            question.cancel()
+        if overdue:
+            await asyncio.wait(overdue)
         await self._shared.stop()
         await self._local.stop()
 
@@ -103,14 +113,26 @@ class FallbackRateLimiter:
             return held
         if self._away_until:  # this caller tries for all: until it knows more, the others go on without
             self._away_until = now + self._pause
+        question = asyncio.ensure_future(self._shared.acquire(permits))
+        question.add_done_callback(self._heed)
         try:
-            async with asyncio.timeout(self._deadline):
-                decisions = await self._shared.acquire(permits)
-        except (StoreError, TimeoutError):
-            self._away_until = self._clock.monotonic() + self._pause
-            return self._without_storage(permits)
-        self._away_until = 0.0
-        return decisions
+            if not await is_done_within(self._deadline, question):
+                self._overdue.add(question)
+            elif not isinstance(question.exception(), StoreError):
+                return question.result()
+        except asyncio.CancelledError:
+            question.cancel()
+            raise
+        finally:
+            del question  # where it failed: its error's traceback would hold this frame, and the frame the error
+        self._away_until = self._clock.monotonic() + self._pause
+        return self._without_storage(permits)
+
+    def _heed(self, question: "asyncio.Task[list[Decision]]") -> None:
+        """A question has its answer, in time or later: whoever answers is there. An error is told by who waits, or is no news."""
+        self._overdue.discard(question)
+        if not question.cancelled() and question.exception() is None:
+            self._away_until = 0.0
 
     def _without_storage(self, permits: Sequence[Permit]) -> list[Decision]:
         closed = any(permit.policy.on_store_error == "closed" for permit in permits)

@@ -86,9 +86,10 @@ has to end at the limit exactly; several windows on end; and the same as a flood
 a window` is the largest number granted in any interval of the window's length, wherever it begins. The sliding window is an
 estimate, made of two counters: it is exact for a steady stream, and a rush at the end of one window and the beginning of the next
 can come above the limit in an interval across both, up to twice the limit. In each window by itself it can't, so what is granted
-in all has the limits of all windows that were begun for its bound. A process whose event loop is busy, or that gets no CPU, still
-has Redis decide. Only where Redis itself takes more than 50 ms for an answer do processes count for themselves until it comes, as
-the rule's `on_store_error="local"` says: then more than the limit can be granted.""",
+in all has the limits of all windows that were begun for its bound. A process whose event loop is busy still has Redis decide. But
+where a decision takes more than 50 ms for want of CPU, in the process or in Redis, processes count for themselves until the
+answer comes, each from zero, as the rule's `on_store_error="local"` says: on a machine that is too busy, as four processes that
+take all they get are on two cores with other work, more than the limit is granted.""",
     columns=[
         Column("case", "case"),
         Column("processes", "processes"),

@@ -7,13 +7,12 @@ answer ends the pause, since the storage is there, and what it was granted is co
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
 from asgi_session.deadline import is_done_within
 from asgi_session.exceptions import StoreError
-from asgi_session.ratelimit.base import Decision, Permit, Permits, QuotaPolicy, RateLimiter, admitted
+from asgi_session.ratelimit.base import Decision, Permit, Permits, RateLimiter, Said, admitted
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 
 
@@ -22,8 +21,8 @@ class FallbackRateLimiter:
 
     Policies that are not shared are counted in this process from the start. The others are, while the storage is down,
     counted in this process (``"local"``), waved through (``"open"``) or refused (``"closed"``), as each of them says. The
-    local count begins at zero with the outage: each process admits up to the limit, or its part of it where ``processes``
-    says how many there are.
+    local count goes on from what the storage said last of the same permits (``recall``): where several processes do so, they admit
+    together what was left, each for itself, and not a limit each.
     """
 
     def __init__(
@@ -31,22 +30,21 @@ class FallbackRateLimiter:
         shared: RateLimiter,
         local: MemoryRateLimiter,
         *,
+        recall: Callable[[Sequence[Permit]], Iterable[Said]] = lambda _: (),
         deadline: float = 0.05,
         pause: float = 1.0,
-        processes: int = 1,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._shared = shared
         self._local = local
+        self._recall = recall
         self._deadline = deadline
         """Seconds that the shared storage has for a decision, so that the whole takes less than 0.1 on a busy loop (RL-14)."""
         self._pause = pause
         """Seconds for which it is left alone after it failed."""
-        self._processes = processes
         self._clock = clock
         self._away_until = 0.0
         self._overdue: set[asyncio.Task[list[Decision]]] = set()
-        self._parts: dict[str, QuotaPolicy] = {}
 
     @property
     def degraded(self) -> bool:
@@ -136,7 +134,9 @@ class FallbackRateLimiter:
 
     def _without_storage(self, permits: Sequence[Permit]) -> list[Decision]:
         closed = any(permit.policy.on_store_error == "closed" for permit in permits)
-        counted = [self._part(permit) for permit in permits if permit.policy.on_store_error == "local"]
+        counted = [permit for permit in permits if permit.policy.on_store_error == "local"]
+        for said in self._recall(permits) if counted else ():
+            self._local.learn(said)
         local = iter(self._local.decide(counted, consume=not closed))
         decisions: list[Decision] = []
         for permit in permits:
@@ -148,16 +148,6 @@ class FallbackRateLimiter:
                 else:
                     decisions.append(Decision(quota, False, 0, self._pause, "closed"))
         return decisions
-
-    def _part(self, permit: Permit) -> Permit:
-        """The same wish to this process's part of the quotas."""
-        if self._processes == 1:
-            return permit
-        part = self._parts.get(permit.policy.key)
-        if part is None:
-            quotas = [quota._replace(limit=max(1, quota.limit // self._processes)) for quota in permit.policy.quotas]
-            part = self._parts[permit.policy.key] = replace(permit.policy, quotas=tuple(quotas))
-        return permit._replace(policy=part)
 
 
 def _in_order(permits: Sequence[Permit], shared: list[Decision], own: list[Decision]) -> list[Decision]:

@@ -209,14 +209,6 @@ async def test_closed_rule_keeps_local_ones_from_counting(limiter: FallbackRateL
     assert await spend(limiter, local, times=5) == 2
 
 
-async def test_local_part_of_several_processes(shared: BreakableRateLimiter, clock: StoppedClock) -> None:
-    """With four processes each one counts a quarter of the limit during an outage, and one unit at least."""
-    limiter = FallbackRateLimiter(shared, MemoryRateLimiter(clock=clock), processes=4, clock=clock)
-    shared.failure = StoreUnavailable("away")
-    assert await spend(limiter, permit("8/minute"), times=9) == 2
-    assert await spend(limiter, permit("3/minute"), times=9) == 1
-
-
 async def test_policy_that_is_not_shared_costs_no_io(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
     """What each process counts for itself never asks the storage, and holds a request back before it does."""
     own = FailureBudget("2/minute").charge("p")

@@ -29,7 +29,7 @@ class Choices:
         on_store_error: OnStoreError,
     ) -> None:
         self._given = given = Arguments()
-        fix = "Pass a JWTVerifier, or a list of them."
+        fix = "Pass a JWTVerifier, another object that has all of TokenVerifier, or a list of them."
         self._verifiers = given.several("bearer", bearer, TokenVerifier, fix=fix)
         fix = 'Write RateLimit("100/minute"), or a list of such.'
         self._rules = given.several("rate_limits", rate_limits, RateLimit, fix=fix)

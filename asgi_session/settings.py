@@ -65,9 +65,8 @@ class SessionSettings:
         default_idle = 14 * DAY if max_age is None else max_age
         self._idle_is = "max_age" if idle is None and max_age is not None else "idle_timeout"
         self.lifetimes = Lifetimes(idle=_seconds(default_idle if idle is None else idle), absolute=_seconds(absolute))
-        store = given.one(
-            "store", store, (SessionStore, str, NoneType), default=None, fix="Write a URL such as redis://host:6379/0."
-        )
+        fix = "Write a URL such as redis://host:6379/0, or pass an object that has all of SessionStore."
+        store = given.one("store", store, (SessionStore, str, NoneType), default=None, fix=fix)
         made = store_from_url(store) if isinstance(store, str) else store
         self.store_problem = made if isinstance(made, Problem) else None
         self.store: SessionStore = MemoryStore() if made is None or isinstance(made, Problem) else made

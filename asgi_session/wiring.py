@@ -109,7 +109,7 @@ def _limiter(store: SessionStore) -> tuple[RateLimiter, LeasedRateLimiter | None
     if not isinstance(store, RedisStore):
         return MemoryRateLimiter(), None
     shared = LeasedRateLimiter(RedisRateLimiter(store.client, namespace=store.namespace))
-    return FallbackRateLimiter(shared, MemoryRateLimiter()), shared
+    return FallbackRateLimiter(shared, MemoryRateLimiter(), recall=shared.recall), shared
 
 
 class Drain:

@@ -140,6 +140,16 @@ class Decision(NamedTuple):
         return self.quota.window
 
 
+class Said(NamedTuple):
+    """What was decided last about a permit."""
+
+    permit: Permit
+    at: float
+    """Monotonic time of it."""
+    decisions: list[Decision]
+    """One for each quota of its policy."""
+
+
 class RateLimiter(Protocol):
     """Counts. Decisions come in the order of the permits and, inside one, of its policy's quotas.
 

@@ -5,8 +5,9 @@ Pure state: no clock, no I/O. Times are the caller's monotonic seconds.
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
-from asgi_session.ratelimit.base import Decision, Permit, admitted
+from asgi_session.ratelimit.base import Decision, Permit, Said, admitted
 
 SHARE = 10
 """A lease is at most one in so many of the uses that are left."""
@@ -102,6 +103,17 @@ class Bundle:
     def said(self, now: float) -> list[Decision]:
         """What the next ``use`` would say; where it would be None, what the last one said."""
         return self._say(self._refusal if self.refuses(now) else self._answer, now)
+
+    def recall(self, now: float) -> list[Said]:
+        """What the shared limiter said last; nothing before it has said something. What is held is not used yet."""
+        left = self._left if now < self._until else 0
+        rows = iter(self._answer or self._refusal)
+        said: list[Said] = []
+        for permit in self.permits if self._answer or self._refusal else ():
+            of_permit = islice(rows, len(permit.policy.quotas))
+            decisions = [decision._replace(remaining=decision.remaining + left * cost) for cost, decision in of_permit]
+            said.append(Said(permit, self._said_at, decisions))
+        return said
 
     def size(self, now: float, ahead: float) -> int:
         """How many uses to ask for now: one for each who waits, and more for those who will come within ``ahead`` seconds.

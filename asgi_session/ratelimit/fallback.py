@@ -1,16 +1,18 @@
 """What happens while the shared storage is away: each rule says so itself, and the decision is quick (RL-14).
 
-State: the moment until which the storage is left alone. After a failure everybody decides without it for a pause; then
-one caller asks again while the others go on without. A client that goes away in the middle of that leaves it to the next.
+State: the moment until which the storage is left alone, and the questions that nobody waits for any more; both belong to the event
+loop's thread. After a failure everybody decides without the storage for a pause; then one caller asks again while the others go on
+without. A client that goes away in the middle of that leaves it to the next. A question that took too long goes on by itself: its
+answer ends the pause, since the storage is there, and what it was granted is counted for a request that was decided without it.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
+from asgi_session.deadline import is_done_within
 from asgi_session.exceptions import StoreError
-from asgi_session.ratelimit.base import Decision, Permit, Permits, QuotaPolicy, RateLimiter, admitted
+from asgi_session.ratelimit.base import Decision, Permit, Permits, RateLimiter, Said, admitted
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 
 
@@ -19,8 +21,8 @@ class FallbackRateLimiter:
 
     Policies that are not shared are counted in this process from the start. The others are, while the storage is down,
     counted in this process (``"local"``), waved through (``"open"``) or refused (``"closed"``), as each of them says. The
-    local count begins at zero with the outage: each process admits up to the limit, or its part of it where ``processes``
-    says how many there are.
+    local count goes on from what the storage said last of the same permits (``recall``): where several processes do so, they admit
+    together what was left, each for itself, and not a limit each.
     """
 
     def __init__(
@@ -28,21 +30,21 @@ class FallbackRateLimiter:
         shared: RateLimiter,
         local: MemoryRateLimiter,
         *,
+        recall: Callable[[Sequence[Permit]], Iterable[Said]] = lambda _: (),
         deadline: float = 0.05,
         pause: float = 1.0,
-        processes: int = 1,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._shared = shared
         self._local = local
+        self._recall = recall
         self._deadline = deadline
         """Seconds that the shared storage has for a decision, so that the whole takes less than 0.1 on a busy loop (RL-14)."""
         self._pause = pause
         """Seconds for which it is left alone after it failed."""
-        self._processes = processes
         self._clock = clock
         self._away_until = 0.0
-        self._parts: dict[str, QuotaPolicy] = {}
+        self._overdue: set[asyncio.Task[list[Decision]]] = set()
 
     @property
     def degraded(self) -> bool:
@@ -91,6 +93,12 @@ class FallbackRateLimiter:
 
     async def stop(self) -> None:
         """Stop both."""
+        overdue = [question for question in self._overdue if question.get_loop() is asyncio.get_running_loop()]
+        self._overdue.clear()
+        for question in overdue:
+            question.cancel()
+        if overdue:
+            await asyncio.wait(overdue)
         await self._shared.stop()
         await self._local.stop()
 
@@ -103,18 +111,32 @@ class FallbackRateLimiter:
             return held
         if self._away_until:  # this caller tries for all: until it knows more, the others go on without
             self._away_until = now + self._pause
+        question = asyncio.ensure_future(self._shared.acquire(permits))
+        question.add_done_callback(self._heed)
         try:
-            async with asyncio.timeout(self._deadline):
-                decisions = await self._shared.acquire(permits)
-        except (StoreError, TimeoutError):
-            self._away_until = self._clock.monotonic() + self._pause
-            return self._without_storage(permits)
-        self._away_until = 0.0
-        return decisions
+            if not await is_done_within(self._deadline, question):
+                self._overdue.add(question)
+            elif not isinstance(question.exception(), StoreError):
+                return question.result()
+        except asyncio.CancelledError:
+            question.cancel()
+            raise
+        finally:
+            del question  # where it failed: its error's traceback would hold this frame, and the frame the error
+        self._away_until = self._clock.monotonic() + self._pause
+        return self._without_storage(permits)
+
+    def _heed(self, question: "asyncio.Task[list[Decision]]") -> None:
+        """A question has its answer, in time or later: whoever answers is there. An error is told by who waits, or is no news."""
+        self._overdue.discard(question)
+        if not question.cancelled() and question.exception() is None:
+            self._away_until = 0.0
 
     def _without_storage(self, permits: Sequence[Permit]) -> list[Decision]:
         closed = any(permit.policy.on_store_error == "closed" for permit in permits)
-        counted = [self._part(permit) for permit in permits if permit.policy.on_store_error == "local"]
+        counted = [permit for permit in permits if permit.policy.on_store_error == "local"]
+        for said in self._recall(permits) if counted else ():
+            self._local.learn(said)
         local = iter(self._local.decide(counted, consume=not closed))
         decisions: list[Decision] = []
         for permit in permits:
@@ -126,16 +148,6 @@ class FallbackRateLimiter:
                 else:
                     decisions.append(Decision(quota, False, 0, self._pause, "closed"))
         return decisions
-
-    def _part(self, permit: Permit) -> Permit:
-        """The same wish to this process's part of the quotas."""
-        if self._processes == 1:
-            return permit
-        part = self._parts.get(permit.policy.key)
-        if part is None:
-            quotas = [quota._replace(limit=max(1, quota.limit // self._processes)) for quota in permit.policy.quotas]
-            part = self._parts[permit.policy.key] = replace(permit.policy, quotas=tuple(quotas))
-        return permit._replace(policy=part)
 
 
 def _in_order(permits: Sequence[Permit], shared: list[Decision], own: list[Decision]) -> list[Decision]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from asgi_session.clock import SYSTEM_CLOCK
-from asgi_session.ratelimit.base import Decision, Groups, Permit, Permits, RateLimiter
+from asgi_session.ratelimit.base import Decision, Groups, Permit, Permits, RateLimiter, Said
 from asgi_session.ratelimit.bundle import Bundle
 
 AHEAD = 1.0
@@ -80,6 +80,13 @@ class LeasedRateLimiter:
                 return _in_order(permits, groups, decisions)
             missing = [bundle for bundle in bundles if not (bundle.holds(now) or bundle.refuses(now))]
             await asyncio.gather(*map(self._ask, missing))  # in one turn of the loop, so in one trip
+
+    def recall(self, permits: Sequence[Permit]) -> list[Said]:
+        """What the shared limiter said last about these, as far as it did."""
+        now = self._monotonic()
+        groups = (permits if isinstance(permits, Permits) else Permits(permits)).groups or ()
+        bundles = [self._bundles[name] for name, _ in groups if name in self._bundles]
+        return [said for bundle in bundles for said in bundle.recall(now)]
 
     async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
         """What the shared limiter would say; what any process holds is counted there as used."""

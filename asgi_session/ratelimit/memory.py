@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
-from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy
+from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy, Said
 from asgi_session.ratelimit.windows import HitLog, SlidingCounter
 
 _DROPS = 2
@@ -104,6 +104,18 @@ class MemoryRateLimiter:
                     counter.add(now, units)
                 decisions.append(Decision(counter.quota, True, room - units, counter.reset_in(now) / 1000))
         return decisions
+
+    def learn(self, said: Said) -> None:
+        """Count at least what was used when another limiter said this; where it refused, in the window that ended then."""
+        (policy, partition, _, _), at, decisions = said
+        now = int(self._monotonic() * 1000)
+        table = self._tables.get(policy.key) or self._add_table(policy)
+        row = table.find(partition, now)
+        for counter, decision in zip(row, decisions, strict=True):
+            if isinstance(counter, SlidingCounter):
+                passed = decision.window - (decision.reset_after if decision.allowed else 0.0)
+                counter.learn(now, int((at - passed) * 1000), decision.limit - decision.remaining)
+        table.keep(partition, row)
 
     async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""

@@ -54,6 +54,13 @@ class SlidingCounter:
             self.start = now
         self.current += units
 
+    def learn(self, now: int, start: int, units: int) -> None:
+        """Count from now on at least what ``units`` of a window that began at ``start`` count."""
+        told = SlidingCounter(self.quota)
+        told.start, told.current = start, units
+        if told.used(now) > self.used(now):
+            self.start, self.previous, self.current = told.start, told.previous, told.current
+
     def reset_in(self, now: int) -> int:
         """Milliseconds to the end of the current window; at least one, since the last one belongs to it."""
         return self.window if self.start == NEVER else max(1, self.start + self.window - now)

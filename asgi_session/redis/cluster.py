@@ -6,7 +6,8 @@ another connection than the command, and asks for the whole command table at eac
 its connections and the parsers of its replies.
 
 The map of slots is learned with the first command, and again when there is a hint that it changed (MOVED, CLUSTERDOWN, a node that
-stays silent): at most one look at a time and one in ``_LOOK_AGAIN_AFTER`` seconds, while commands go on by the map at hand.
+stays silent): at most one look at a time and one in ``_LOOK_AGAIN_AFTER`` seconds, while commands go on by the map at hand. A hint
+that comes too early is followed by a look later: it may be the last one, and who the primaries are is not only for commands.
 
 Shared state: the map is replaced as a whole, and corrected slot by slot, in steps without an ``await``.
 """
@@ -43,6 +44,7 @@ class Cluster:
         self._lanes: dict[Host, Lane] = {}
         self._map: SlotMap | None = None
         self._look: asyncio.Task[None] | None = None
+        self._look_later: asyncio.TimerHandle | None = None
         self._looked_at = float("-inf")
         self._why_not: BaseException | None = None
         self._waiting_for_map: list[Call] = []
@@ -76,6 +78,8 @@ class Cluster:
 
     async def close(self) -> None:
         """Ends everything in good order."""
+        if self._look_later is not None:
+            self._look_later.cancel()
         if self._look is not None:
             self._look.cancel()
             await asyncio.wait([self._look])
@@ -87,6 +91,8 @@ class Cluster:
 
     def abandon(self) -> None:
         """Ends everything where the event loop is not there any more."""
+        if self._look_later is not None:
+            self._look_later.cancel()
         for lane in (*self._lanes.values(), *self._retiring.values()):
             lane.abandon()
 
@@ -135,10 +141,16 @@ class Cluster:
         return self._map
 
     def _look_soon(self) -> asyncio.Task[None]:
-        """Starts a look at the Cluster, unless one is under way or was just made; returns the latest."""
+        """Starts a look at the Cluster; a little later, where one is under way or was just made. Returns the latest."""
         if self._look is None or (self._look.done() and self._may_look_again()):
             self._look = self._loop.create_task(self._look_around())
+        elif self._map is not None and self._look_later is None:
+            self._look_later = self._loop.call_later(_LOOK_AGAIN_AFTER, self._look_now)
         return self._look
+
+    def _look_now(self) -> None:
+        self._look_later = None
+        self._look_soon()
 
     def _may_look_again(self) -> bool:
         return self._map is None or self._loop.time() - self._looked_at > _LOOK_AGAIN_AFTER

@@ -19,10 +19,10 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, ResponseError
 
 from asgi_session.breaker import CircuitBreaker
+from asgi_session.deadline import Deadline
 from asgi_session.exceptions import StoreUnavailable
 from asgi_session.redis.call import ASKING, Call
 from asgi_session.redis.connections import Connections
-from asgi_session.redis.deadline import Deadline
 from asgi_session.redis.errors import from_reply, from_silence, is_silence
 
 MAX_BATCH = 512
@@ -137,7 +137,9 @@ class Lane:
     async def _travel(self, batch: deque[Call]) -> None:
         """Sends a batch and hands out the replies; whatever happens, each of its calls ends."""
         limits = self._limits
-        deadline = Deadline(self._loop, self._loop.time() + limits.connect_timeout + limits.operation_timeout)
+        task = asyncio.current_task(self._loop)
+        assert task is not None, "a batch travels in a task of its own"
+        deadline = Deadline(self._loop, self._loop.time() + limits.connect_timeout + limits.operation_timeout, task.cancel)
         try:
             try:
                 await self._exchange(batch, deadline)

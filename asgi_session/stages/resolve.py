@@ -46,10 +46,12 @@ class Resolve:
         address = public.client_ip = self._proxies.client_address(scope)
         request.client = headers, address
         found: dict[bytes, bytes] = dict(headers)
-        if len(found) != len(headers):
+        repeated = len(found) != len(headers)
+        if repeated:
             found = _joined(headers)
         if b"authorization" in found:
-            rejection = self._bearer(request, found[b"authorization"], headers)
+            twice = repeated and sum(name == b"authorization" for name, _ in headers) > 1
+            rejection = self._bearer(request, found[b"authorization"], twice)
             if rejection is not None:
                 return rejection
         if request.presented is None:
@@ -76,8 +78,8 @@ class Resolve:
             request.public.credential = "cookie"
             request.presented = value
 
-    def _bearer(self, request: Request, line: bytes, headers: Headers) -> Rejection | None:
-        if sum(name == b"authorization" for name, _ in headers) > 1:
+    def _bearer(self, request: Request, line: bytes, twice: bool) -> Rejection | None:
+        if twice:
             return _TWICE if b"bearer" in line.lower() else None
         match = _BEARER.fullmatch(line)
         if match is None:

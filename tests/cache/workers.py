@@ -28,6 +28,14 @@ async def fresh(scope: Scope) -> Any:
     return judged(scope)
 
 
+def note(scope: Scope) -> Any:
+    """Count in the key that the query names; but make no session for who has none."""
+    session, name = scope["session"], scope["query_string"].decode()
+    if session.user_id is not None:
+        session[name] = session.get(name, 0) + 1
+    return judged(scope)
+
+
 async def revoke_others(scope: Scope) -> Any:
     """End the user's other sessions."""
     await scope["session"].revoke_others()
@@ -46,7 +54,7 @@ async def echo(receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-PAGES = {**SITE, "/judged": judged, "/fresh": fresh, "/revoke_others": revoke_others, "/regenerate": regenerate}
+PAGES = {**SITE, "/judged": judged, "/note": note, "/fresh": fresh, "/revoke_others": revoke_others, "/regenerate": regenerate}
 
 
 _ANSWER = pages(PAGES)

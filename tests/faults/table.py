@@ -98,7 +98,7 @@ _NOT_SAVED = Outcome("closed", 503, "in place of the application's answer; cooki
 _NOT_CREATED = Outcome("closed", 503, "in place of the application's answer; no cookie")
 _NOT_LOGGED_IN = Outcome("closed", 503, "nobody is logged in; cookie untouched")
 _NOT_LOGGED_OUT = Outcome("closed", 503, "the session may live on; cookie untouched, so that the user can try again")
-_COUNTED_HERE = Outcome("degraded", 200, "each process counts for itself, from zero; 429 beyond the limit", DECISION)
+_COUNTED_HERE = Outcome("degraded", 200, "each process goes on counting for itself; 429 beyond the limit", DECISION)
 _UNCOUNTED = Outcome("open", 200, "not counted", DECISION)
 _NOT_COUNTED = Outcome("closed", 503, "`Retry-After`; cookie untouched", DECISION)
 

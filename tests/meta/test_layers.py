@@ -6,7 +6,7 @@ import pytest
 
 from tests.meta.package import MODULES, own_imports_of
 
-LEAVES = {"exceptions", "clock", "challenges", "client_description", "ids"}
+LEAVES = {"exceptions", "clock", "deadline", "challenges", "client_description", "ids"}
 
 ADAPTERS = (
     "redis",

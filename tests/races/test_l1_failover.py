@@ -6,34 +6,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asgi_session import SessionManager, StoreUnavailable
+from asgi_session import StoreUnavailable
 from asgi_session.ids import parse_handle
 from asgi_session.record import Changes
-from asgi_session.redis import RedisClient
-from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.stores.redis.link import RedisLink
 from asgi_session.testing.base import key_beside
 from tests.cache.workers import Worker, denial_by, seconds_until, until, workers
+from tests.races.faults import is_master, on_the_spot, slot_of
 from tests.services.cluster import RedisCluster
-from tests.services.redis import RedisServer
 from tests.services.sentinel import SERVICE, SentinelSetup
-from tests.support.site import SECRET
 
 BOUND = 3.0
 """Seconds: design rule 6, and what a loaded machine may add."""
-
-
-def is_master(server: RedisServer) -> bool:
-    """Whether the server itself says so."""
-    return server.answers() and bool(server.cli.info("replication")["role"] == "master")
-
-
-@asynccontextmanager
-async def on_the_spot(server: RedisServer, namespace: str) -> AsyncIterator[SessionManager]:
-    """Somebody who is told of the new master before everybody else, and ends sessions there."""
-    async with SessionManager(SECRET, store=RedisStore(RedisClient(server.url), namespace=namespace)) as manager:
-        yield manager
 
 
 @pytest.mark.security("LC-09", "ST-10", "ST-15")
@@ -86,11 +71,6 @@ async def two_workers(url: str, namespace: str) -> AsyncIterator[tuple[Worker, W
     one, other = Worker(url, namespace), Worker(url, namespace)
     async with workers(one, other):
         yield one, other
-
-
-def slot_of(cluster: RedisCluster, namespace: str, credential: str) -> int:
-    """Where a session is kept."""
-    return cluster.slot_of(Keys(namespace).bucket(credential[:3]))
 
 
 async def ends(one: Worker, other: Worker, credential: str) -> float:

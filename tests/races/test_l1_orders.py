@@ -3,20 +3,20 @@
 The store and the wire are models (a list of messages that arrive in order, or never); the cache is the real one. Each actor is a
 generator, each of its steps one that nothing can interrupt in reality either: the store's script, a reply, a message, a request
 that is served from memory. What a rule forbids is looked for in every order of all steps; that the rules would notice is shown by
-taking the cache's guards away one by one.
+taking the cache's guards away one by one. ``test_l1_requests.py`` does the same to whole requests, in fewer orders.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from asgi_session.cache.link import TRUST, Invalidation, Lease, LocalLink
 from asgi_session.cache.policy import CachePolicy
-from asgi_session.cache.sessions import Entry, Fill, SessionCache
+from asgi_session.cache.sessions import SessionCache
 from asgi_session.ids import user_tag
 from asgi_session.record import Record
 from tests.cache.parts import HERE, NAMESPACE, a_key, a_record, changed, ended
+from tests.races.guards import BlindFill, Deaf, HardOfHearing, NoLease, NoLoss, NoRace, Trusting
 from tests.support.clock import StoppedClock
 
 KEY = a_key("ann")
@@ -271,67 +271,6 @@ def test_no_order_serves_what_it_must_not(scene: str) -> None:
     orders, hits = explore(SCENES[scene])
     assert orders > 40
     assert hits > 10, "the scene must be one in which the L1 serves"
-
-
-class NoRace(SessionCache):
-    """Keeps answers that raced news."""
-
-    def begin(self, key: Any) -> Fill:
-        fill = super().begin(key)
-        self._fills.clear()
-        return fill
-
-
-class NoLoss(SessionCache):
-    """Does not care that a link was lost."""
-
-    def get(self, credential: str, now: float) -> Entry | None:
-        entry = self._entries.get(credential)
-        if entry is not None:
-            entry.generation = entry.lease.generation
-        return super().get(credential, now)
-
-    def hear(self, news: Invalidation | None) -> None:
-        if news is not None:
-            super().hear(news)
-
-
-class NoLease(SessionCache):
-    """Believes in silence for ever."""
-
-    def get(self, credential: str, now: float) -> Entry | None:
-        return self._entries.get(credential)
-
-
-class BlindFill(SessionCache):
-    """Keeps answers to questions that were asked while nobody would have told of news."""
-
-    def begin(self, key: Any) -> Fill:
-        fill = super().begin(key)
-        fill.heard = True
-        return fill
-
-
-class Deaf(SessionCache):
-    """Drops nothing."""
-
-    def hear(self, news: Invalidation | None) -> None:
-        """News are not for everybody."""
-
-
-class HardOfHearing(SessionCache):
-    """Hears of single sessions alone."""
-
-    def _hear_of_many(self, news: Invalidation) -> None:
-        """Too many."""
-
-
-class Trusting(SessionCache):
-    """Takes any change for one that it has seen."""
-
-    def _hear_of_one(self, news: Invalidation) -> None:
-        if news.kind != "changed":
-            super()._hear_of_one(news)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,25 @@
-"""Two or three requests on one session, in every order of their steps, served by one worker and by two."""
+"""Two or three requests on one session, in every order of their steps, served by one worker and by two.
+
+Cold workers load the session first. Warm ones have met it, so that the cache serves it, and the news of what the other one does
+arrives at any time afterwards; of those orders, which are many, a sample is run.
+"""
+
+from collections.abc import AsyncIterator
 
 import pytest
 
 from asgi_session.ids import CredentialSigner, new_session_id
-from tests.races.workers import Workers, credential_of, given
+from tests.races.workers import WARM, Workers, credential_of, given, workers_named
+from tests.support.backends import EVERY_STORE
 from tests.support.interleaving import Schedule
 from tests.support.site import SECRET
+
+
+@pytest.fixture(params=[*EVERY_STORE, *WARM])
+async def workers(request: pytest.FixtureRequest, namespace: str, second: int) -> AsyncIterator[Workers]:
+    """Two workers, cold and warm."""
+    async with workers_named(request, namespace, second) as workers:
+        yield workers
 
 
 @pytest.mark.security("LC-08")
@@ -63,7 +77,7 @@ async def test_a_conflict_that_was_asked_for_is_told(workers: Workers, second: i
     await workers.race(scenario)
 
 
-@pytest.mark.parametrize("how", ["revoke", "revoke_user", "revoke_all"])
+@pytest.mark.parametrize("how", ["destroy", "revoke", "revoke_user", "revoke_all"])
 @pytest.mark.security("LC-08", "LC-10")
 async def test_a_save_after_a_revocation_recreates_nothing(workers: Workers, second: int, how: str) -> None:
     """An operator's revocation is final, also for a request that is under way."""
@@ -74,6 +88,7 @@ async def test_a_save_after_a_revocation_recreates_nothing(workers: Workers, sec
         cookie = credential_of(session)
         operator = workers.middlewares[second].manager
         revoke = {
+            "destroy": lambda: operator.destroy(session.handle),
             "revoke": lambda: operator.revoke(session.handle),
             "revoke_user": lambda: operator.revoke_user(name),
             "revoke_all": operator.revoke_all,
@@ -83,7 +98,7 @@ async def test_a_save_after_a_revocation_recreates_nothing(workers: Workers, sec
         assert await workers.live_sessions(name) == []
         assert all(response.json() is None or given(response) is None for response in done["save twice"])
 
-    await workers.race(scenario)
+    await workers.race(scenario, costly=how == "revoke_all")
 
 
 async def saves_twice(workers: Workers, cookie: str) -> list[object]:
@@ -250,6 +265,7 @@ async def test_an_id_that_the_client_chose_is_never_adopted(workers: Workers, se
 
     async def scenario(schedule: Schedule) -> None:
         chosen = CredentialSigner([SECRET]).sign(new_session_id("123"))
+        await workers.meet(chosen)
         done = await schedule.run(
             {"a": lambda: workers.request(0, "/set?a", chosen), "b": lambda: workers.request(second, "/set?b", chosen)}
         )

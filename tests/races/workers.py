@@ -1,14 +1,21 @@
 """The requests that race: what they do, and who serves them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count as numbers
 from typing import Any
 
-from asgi_session import SessionConflict, SessionGone, SessionManager, SessionMiddleware, StoredSession
+import pytest
+
+from asgi_session import SessionConflict, SessionGone, SessionManager, SessionMiddleware, SessionStore, StoredSession
+from asgi_session.redis import RedisClient
+from asgi_session.stores.memory import MemoryStore
+from asgi_session.stores.redis import RedisStore
+from tests.races.wires import Network, Wire, WiredStore
 from tests.support.asgi import Message, Response, Scope, exchange, http_scope
 from tests.support.interleaving import Schedule, SteppedStore, explore
-from tests.support.site import COOKIE, Handler
+from tests.support.site import COOKIE, SECRET, Handler, pages
 
 
 def setting(scope: Scope) -> Any:
@@ -66,7 +73,19 @@ async def revoke_others(scope: Scope) -> Any:
         await scope["session"].revoke_others()
 
 
+def who(scope: Scope) -> Any:
+    """Whose session it is."""
+    return scope["session"].user_id
+
+
+def data(scope: Scope) -> Any:
+    """What it holds."""
+    return dict(scope["session"])
+
+
 PAGES: Mapping[str, Handler] = {
+    "/who": who,
+    "/data": data,
     "/set": setting,
     "/save": saving,
     "/count": count,
@@ -86,14 +105,33 @@ class Workers:
     manager: SessionManager
     second: int
     """Who serves the second request: the first worker too (0), or the other one (1)."""
+    warm: bool = False
+    """Both have met each session before the race begins, so that they need nobody to serve it."""
+    at_most: int | None = None
+    """So many orders are enough."""
+    hits: int = 0
+    """Requests of the races that were served from the cache."""
     _names: "numbers[int]" = field(default_factory=numbers)
 
-    async def race(self, scenario: Callable[[Schedule], Awaitable[None]], *, at_least: int = 6, only_steps: bool = False) -> None:
+    @property
+    def wires(self) -> list[Wire]:
+        """The links, where it is the schedule that brings the news."""
+        return [store.wire for store in self.stores if isinstance(store, WiredStore)]
+
+    async def race(
+        self,
+        scenario: Callable[[Schedule], Awaitable[None]],
+        *,
+        at_least: int = 6,
+        only_steps: bool = False,
+        costly: bool = False,
+    ) -> None:
         """Try every order of a scenario.
 
-        Workers share nothing but the store, so between two of them only the order of its steps counts. On one worker, what
+        Cold workers share nothing but the store, so between two of them only the order of its steps counts. On one worker, what
         happens between a step and its caller's next move counts too, unless there are ``only_steps`` to look at (three requests
-        have too many orders else).
+        have too many orders else). It always does where news arrives in between; there are so many orders then that fewer of
+        a ``costly`` scenario, which ends everybody's sessions, say, have to do.
         """
 
         async def followed(schedule: Schedule) -> None:
@@ -101,14 +139,27 @@ class Workers:
                 store.schedule = schedule
             await scenario(schedule)
 
-        assert await explore(followed, gates_after_steps=self.second == 0 and not only_steps) >= at_least
+        all_gates = bool(self.wires) or (self.second == 0 and not only_steps)
+        at_most = self.at_most // 4 if self.at_most is not None and costly else self.at_most
+        assert await explore(followed, gates_after_steps=all_gates, at_most=at_most) >= at_least
+        assert self.hits > 0 or not self.warm, "the race must be one in which the cache serves"
 
     def new_name(self) -> str:
         """A user of this run of a scenario alone."""
         return f"user {next(self._names)}"
 
     async def request(self, worker: int, target: str, credential: str | None) -> Response:
-        """A browser's request; its response starts when its turn has come."""
+        """A browser's request. Where the cache could answer before anybody has had a turn, it waits for its own first."""
+        if self.wires:
+            await self.arrival(worker)
+        return await self.answer(worker, target, credential)
+
+    async def arrival(self, worker: int) -> None:
+        """A request's turn to begin."""
+        await self.stores[worker].schedule.gate("request")
+
+    async def answer(self, worker: int, target: str, credential: str | None) -> Response:
+        """What a request gets that has begun; its response starts when its turn has come."""
         path, _, query = target.partition("?")
         headers = [("cookie", f"{COOKIE}={credential}")] if credential is not None else []
         middleware, schedule = self.middlewares[worker], self.stores[worker].schedule
@@ -120,12 +171,21 @@ class Workers:
                 await send(message)
 
             await middleware(scope, receive, send_in_turn)
+            if schedule.running and scope["asgi_session"].verdict.cached:
+                self.hits += 1
 
         return await exchange(served, http_scope("GET", path, query=query, headers=headers))
 
     async def session(self, user_id: str | None) -> StoredSession:
-        """A session that nobody has met yet."""
-        return await self.manager.create(user_id, {"old": 1})
+        """A session that nobody has met yet, but the workers where they are warm."""
+        session = await self.manager.create(user_id, {"old": 1})
+        await self.meet(credential_of(session))
+        return session
+
+    async def meet(self, credential: str) -> None:
+        """Have warm workers know what there is to know."""
+        for worker in range(2) if self.warm else ():
+            await self.answer(worker, "/who", credential)
 
     async def live_sessions(self, user_id: str) -> list[str]:
         """The handles of a user's live sessions."""
@@ -134,6 +194,55 @@ class Workers:
     async def alive(self, credential: str | None) -> StoredSession | None:
         """The session as the store has it now."""
         return await self.manager.get(credential or "")
+
+
+WARM = ["memory warm", pytest.param("redis warm", marks=pytest.mark.redis)]
+"""Workers that have met each session. A Cluster only brings them the news by other channels (``test_l1_failover.py``)."""
+WIRED = ["memory wired", pytest.param("redis wired", marks=pytest.mark.redis)]
+"""Workers that have met nobody, and hear of each other when the schedule says so."""
+AT_MOST = {"memory": 60, "redis": 24}
+"""Orders of steps and news that are run, where there are more: there are thousands."""
+
+
+def workers_named(
+    request: pytest.FixtureRequest, namespace: str, second: int, **options: Any
+) -> AbstractAsyncContextManager[Workers]:
+    """The two workers that the fixture's parameter names."""
+    kind, _, how = request.param.partition(" ")
+    if kind == "memory":
+        stores: list[SessionStore] = [MemoryStore()] * 3
+        network = Network(namespace)
+    else:
+        clients = [RedisClient(request.getfixturevalue(f"{kind}_url")) for _ in range(3)]
+        stores = [RedisStore(client, namespace=namespace) for client in clients]
+        network = Network(namespace, clients[2])
+    stepped = [WiredStore(store, network) if how else SteppedStore(store) for store in stores[:2]]
+    if how:
+        options["at_most"] = AT_MOST[kind]
+    return workers_over(stepped, stores[2], second, warm=how == "warm", **options)
+
+
+@asynccontextmanager
+async def workers_over(
+    stores: Sequence[SteppedStore],
+    behind: SessionStore,
+    second: int,
+    *,
+    warm: bool = False,
+    at_most: int | None = None,
+    **options: Any,
+) -> AsyncIterator[Workers]:
+    """Two workers with a store each, and a manager of what is ``behind`` both."""
+    async with AsyncExitStack() as stack:
+        middlewares = [SessionMiddleware(pages(PAGES), SECRET, store=store, **options) for store in stores]
+        for middleware in middlewares:
+            await middleware.initialize()
+            stack.push_async_callback(middleware.shutdown)
+        manager = await stack.enter_async_context(SessionManager(SECRET, store=behind))
+        if isinstance(stores[1], WiredStore):
+            stores[1].wire.waits = second == 1
+            await stores[1].network.begin()
+        yield Workers(middlewares, list(stores), manager, second, warm, at_most)
 
 
 def given(response: Response) -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -24,6 +24,8 @@ class BreakableRateLimiter(MemoryRateLimiter):
         super().__init__(clock=clock)
         self.failure: BaseException | None = None
         self.silent = False
+        self.answers = asyncio.Event()
+        """Ends the silence."""
         self.calls = 0
         self.running = False
 
@@ -31,7 +33,7 @@ class BreakableRateLimiter(MemoryRateLimiter):
         """Counts, fails, or never answers."""
         self.calls += 1
         if self.silent:
-            await asyncio.Event().wait()
+            await self.answers.wait()
         if self.failure is not None:
             raise self.failure
         return await super().acquire(permits)
@@ -63,6 +65,15 @@ def limiter(shared: BreakableRateLimiter, clock: StoppedClock) -> FallbackRateLi
 async def spend(limiter: FallbackRateLimiter, *permits: Permit, times: int) -> int:
     """How many of so many attempts are admitted."""
     return sum([admitted(await limiter.acquire(permits)) for _ in range(times)])
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Give the loop some turns, until the condition holds."""
+    for _ in range(100):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("it did not come true")
 
 
 async def test_storage_decides_while_it_is_there(limiter: FallbackRateLimiter) -> None:
@@ -142,6 +153,52 @@ async def test_probing_caller_that_goes_away_leaves_it_to_the_next(
     assert (await limiter.acquire([wish]))[0].degraded is None
 
 
+async def test_late_answer_ends_the_outage(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
+    """A storage that was slow once is trusted as soon as it has answered; the request that it kept waiting is counted there."""
+    shared.silent = True
+    wish = permit("9/minute")
+    assert (await limiter.acquire([wish]))[0].degraded == "local"
+    assert (await limiter.acquire([wish]))[0].degraded == "local"
+    assert shared.calls == 1
+    shared.silent = False
+    shared.answers.set()
+    await soon(lambda: not limiter.degraded)
+    [decision] = await limiter.acquire([wish])
+    assert (decision.degraded, decision.remaining) == (None, 7)
+
+
+async def test_late_failure_is_no_news(limiter: FallbackRateLimiter, shared: BreakableRateLimiter, clock: StoppedClock) -> None:
+    """It neither ends the pause nor goes on as an exception that nobody heard."""
+    shared.silent = True
+    shared.failure = StoreUnavailable("away")
+    wish = permit("9/minute")
+    await limiter.acquire([wish])
+    tasks = asyncio.all_tasks()
+    shared.answers.set()
+    await soon(lambda: asyncio.all_tasks() < tasks)
+    assert limiter.degraded
+    shared.silent, shared.failure = False, None
+    assert (await limiter.acquire([wish]))[0].degraded == "local"
+    clock.advance(1.0)
+    assert (await limiter.acquire([wish]))[0].degraded is None
+
+
+async def test_caller_that_goes_away_takes_its_question_along(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
+    """Nothing is counted for it, and no task stays behind."""
+    shared.silent = True
+    wish = permit("9/minute")
+    tasks = asyncio.all_tasks()
+    request = asyncio.ensure_future(limiter.acquire([wish]))
+    await soon(lambda: shared.calls == 1)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await soon(lambda: asyncio.all_tasks() == tasks)
+    assert not limiter.degraded
+    shared.silent = False
+    assert (await limiter.acquire([wish]))[0].remaining == 8
+
+
 async def test_closed_rule_keeps_local_ones_from_counting(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
     """A request that a closed rule refuses uses up nothing of the rules that are counted here."""
     shared.failure = StoreUnavailable("away")
@@ -150,14 +207,6 @@ async def test_closed_rule_keeps_local_ones_from_counting(limiter: FallbackRateL
     decisions = await limiter.acquire([local, closed, opened])
     assert [(decision.name, decision.allowed) for decision in decisions] == [("local", True), ("closed", False), ("open", True)]
     assert await spend(limiter, local, times=5) == 2
-
-
-async def test_local_part_of_several_processes(shared: BreakableRateLimiter, clock: StoppedClock) -> None:
-    """With four processes each one counts a quarter of the limit during an outage, and one unit at least."""
-    limiter = FallbackRateLimiter(shared, MemoryRateLimiter(clock=clock), processes=4, clock=clock)
-    shared.failure = StoreUnavailable("away")
-    assert await spend(limiter, permit("8/minute"), times=9) == 2
-    assert await spend(limiter, permit("3/minute"), times=9) == 1
 
 
 async def test_policy_that_is_not_shared_costs_no_io(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
@@ -225,12 +274,37 @@ async def test_start_and_stop_reach_both(limiter: FallbackRateLimiter, shared: B
     assert not shared.running
 
 
+async def test_stop_ends_what_nobody_waits_for(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
+    """No question outlives the limiter."""
+    shared.silent = True
+    tasks = asyncio.all_tasks()
+    await limiter.acquire([permit("2/minute")])
+    assert asyncio.all_tasks() > tasks
+    await limiter.stop()
+    assert asyncio.all_tasks() == tasks
+
+
 @pytest.fixture
 async def limiter_on_redis(own_redis: RedisServer) -> AsyncIterator[FallbackRateLimiter]:
     """A limiter on a Redis that may be mistreated, on real time."""
     client = RedisClient(own_redis.url)
     yield FallbackRateLimiter(RedisRateLimiter(client), MemoryRateLimiter(), pause=0.2)
     await client.close()
+
+
+@pytest.mark.security("RL-06")
+@pytest.mark.parametrize("seconds", [0.055, 0.07, 0.2])
+@pytest.mark.parametrize("after", range(0, 18, 3))
+async def test_rl06_busy_loop_is_no_outage(limiter_on_redis: FallbackRateLimiter, seconds: float, after: int) -> None:
+    """A handler that blocks the loop, at any turn of a question's way, makes nobody count from zero: Redis decides."""
+    wish = permit("1000/hour")
+    await limiter_on_redis.acquire([wish])
+    request = asyncio.ensure_future(limiter_on_redis.acquire([wish]))
+    for _ in range(after):
+        await asyncio.sleep(0)
+    time.sleep(seconds)
+    [decision] = await request
+    assert (decision.degraded, decision.remaining) == (None, 998)
 
 
 @pytest.mark.security("RL-14")

@@ -600,7 +600,7 @@ async def test_a_server_whose_clock_is_set(clock: StoppedClock, shared: Distant,
 def with_fallback(shared: Distant, clock: StoppedClock) -> tuple[FallbackRateLimiter, LeasedRateLimiter]:
     """As the middleware puts them together."""
     leased = LeasedRateLimiter(shared, clock.monotonic)
-    return FallbackRateLimiter(leased, MemoryRateLimiter(clock=clock), clock=clock), leased
+    return FallbackRateLimiter(leased, MemoryRateLimiter(clock=clock), recall=leased.recall, clock=clock), leased
 
 
 @pytest.mark.security("RL-14")
@@ -620,6 +620,33 @@ async def test_rl14_what_is_held_is_spent_and_then_the_rule_decides(clock: Stopp
         [decision] = await use(limiter, wish)
         assert (decision.allowed, decision.degraded) == (policy != "closed", policy)
     assert len(shared.asked) == asked + 1
+
+
+@pytest.mark.security("RL-14")
+@pytest.mark.parametrize("used", [1, 60, 100])
+async def test_rl14_an_outage_gives_nobody_a_new_limit(clock: StoppedClock, shared: Distant, used: int) -> None:
+    """The process goes on with what the storage said last, so that who was near the limit, or over it, still is."""
+    limiter, _ = with_fallback(shared, clock)
+    wish = permit("100/minute")
+    for _ in range(used):
+        assert admitted(await use(limiter, wish))
+    shared.failure = StoreUnavailable("away")
+    granted = sum([admitted(await use(limiter, wish)) for _ in range(150)])
+    assert granted == 100 - used
+
+
+@pytest.mark.security("RL-14")
+async def test_rl14_what_an_outage_began_with_fades(clock: StoppedClock, shared: Distant) -> None:
+    """As it would have in the storage: two windows later, the whole limit is there."""
+    limiter, _ = with_fallback(shared, clock)
+    wish = permit("100/minute")
+    while admitted(await use(limiter, wish)):
+        pass
+    shared.failure = StoreUnavailable("away")
+    clock.advance(90)
+    assert 40 <= sum([admitted(await use(limiter, wish)) for _ in range(150)]) <= 100
+    clock.advance(120)
+    assert sum([admitted(await use(limiter, wish)) for _ in range(150)]) == 100
 
 
 @pytest.mark.security("RL-14")

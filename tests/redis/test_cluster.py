@@ -362,6 +362,21 @@ class TestLies:
         await eventually(client, "a")
         assert len([words for words in server.commands if words[0] == b"GET"]) > 3
 
+    async def test_a_hint_right_after_a_look_is_not_forgotten(
+        self, one_node: tuple[FakeServer, str], fake_server: StartServer, make_client: MakeClient
+    ) -> None:
+        """A single MOVED is enough to learn of a new primary, for those too who follow the news of all of them."""
+        first, url = one_node
+        second = await fake_server(ok)
+        client = make_client(url)
+        await client.open()
+        first.answer = answering(slots((0, 16383, "127.0.0.1", second.port)), b"-MOVED 15495 127.0.0.1:%d\r\n" % second.port)
+        assert await client.command("GET", "a") == b"OK"
+        latest = time.monotonic() + 5
+        while [place for place, _ in await client.servers()] != [f"127.0.0.1:{second.port}"]:
+            assert time.monotonic() < latest, "the new primary is not known"
+            await asyncio.sleep(0.01)
+
     async def test_a_node_that_left_is_let_go(
         self, one_node: tuple[FakeServer, str], fake_server: StartServer, make_client: MakeClient
     ) -> None:

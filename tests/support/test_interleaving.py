@@ -25,6 +25,45 @@ async def test_every_order_is_tried_once() -> None:
     assert await explore(scenario) == len(orders) == 6
 
 
+@pytest.mark.parametrize(("at_most", "run"), [(4, 4), (6, 6), (7, 6)])
+async def test_a_sample_has_no_order_twice(at_most: int, run: int) -> None:
+    """So many of the six as were asked for, the same ones each time; all of them where that is enough."""
+    samples: list[list[tuple[str, ...]]] = [[], []]
+    for orders in samples:
+
+        async def scenario(schedule: Schedule, orders: list[tuple[str, ...]] = orders) -> None:
+            async def act() -> None:
+                await schedule.gate("first")
+                await schedule.gate("second")
+
+            await schedule.run({"a": act, "b": act})
+            orders.append(tuple(schedule.order))
+
+        assert await explore(scenario, at_most=at_most) == run
+    assert samples[0] == samples[1]
+    assert len(set(samples[0])) == run
+
+
+async def test_somebody_who_comes_later_has_a_turn_like_all() -> None:
+    """An actor that one of the others brings along can go on before that one does, or after."""
+    orders: list[str] = []
+
+    async def scenario(schedule: Schedule) -> None:
+        async def late() -> None:
+            await schedule.gate("late")
+
+        async def act() -> None:
+            await schedule.gate("first")
+            schedule.join("b", late)
+            await schedule.gate("second")
+
+        await schedule.run({"a": act})
+        orders.append(" | ".join(schedule.order))
+
+    assert await explore(scenario) == 2
+    assert orders == ["a first | a second | b late", "a first | b late | a second"]
+
+
 async def test_a_lost_update_is_found() -> None:
     """A read and a write that are two steps lose one of two changes in some order, and the error tells in which."""
 

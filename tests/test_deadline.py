@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from asgi_session.redis.deadline import Deadline
+from asgi_session.deadline import Deadline, is_done_within
 
 
 async def under(deadline_after: float, work: float, *, block: float = 0.0, advance: float | None = None) -> tuple[bool, float]:
@@ -14,7 +14,9 @@ async def under(deadline_after: float, work: float, *, block: float = 0.0, advan
     seen: list[bool] = []
 
     async def run() -> None:
-        deadline = Deadline(loop, loop.time() + deadline_after)
+        task = asyncio.current_task()
+        assert task is not None
+        deadline = Deadline(loop, loop.time() + deadline_after, task.cancel)
         if advance is not None:
             deadline.advance(loop.time() + advance)
         try:
@@ -63,3 +65,50 @@ async def test_a_blocked_loop_does_not_get_for_ever() -> None:
     passed, took = await under(0.02, 5.0, block=0.1)
     assert passed
     assert took < 0.4
+
+
+@pytest.mark.parametrize("turn", [0.003, 0.006, 0.012, 0.06])
+async def test_a_loop_that_is_always_busy_has_its_turns(turn: float) -> None:
+    """What needs so many turns of the loop is finished, however long the application makes each of them."""
+
+    async def turns(number: int) -> str:
+        for _ in range(number):
+            asyncio.get_running_loop().call_soon(time.sleep, turn)
+            await asyncio.sleep(0)
+        return "done"
+
+    work = asyncio.ensure_future(turns(15))
+    assert await is_done_within(0.05, work)
+    assert work.result() == "done"
+
+
+@pytest.mark.security("AV-03")
+async def test_a_loop_that_is_always_busy_does_not_get_for_ever() -> None:
+    """Silence is silence, after a number of turns that is enough for any answer."""
+    loop = asyncio.get_running_loop()
+    turns = 0
+
+    def block() -> None:
+        nonlocal turns, busy
+        turns += 1
+        time.sleep(0.01)
+        busy = loop.call_soon(block)
+
+    busy = loop.call_soon(block)
+    assert not await is_done_within(0.05, loop.create_future())
+    busy.cancel()
+    assert turns < 60
+
+
+async def test_who_waits_in_vain_leaves_the_work_alone() -> None:
+    """It goes on after the limit, and after whoever waited was cancelled."""
+    work: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    assert not await is_done_within(0.02, work)
+    waiting = asyncio.ensure_future(is_done_within(5.0, work))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not work.done()
+    work.set_result(1)
+    assert await is_done_within(0.02, work)

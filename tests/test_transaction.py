@@ -313,13 +313,45 @@ async def test_a_clear_during_a_save_that_fails_is_still_one(work: Work) -> None
 
 async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
-    unread = store_key(new_session_id("000"))
-    session = Transaction.begin(work.engine, CLIENT, "some credential", unread=unread)
+    session = Transaction.begin(work.engine, CLIENT, "some credential")
+    session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session["a"] = 1
     assert await commit(session) is Outcome.REFUSED
     await session.login("alice")
     session["a"] = 2
     assert await commit(session) is Outcome.SAVED
+
+
+async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -> None:
+    """It saves like any new one, and whoever does nothing asks the store nothing."""
+
+    def beside_the_absent() -> Session:
+        session = Transaction.begin(work.engine, CLIENT, "some credential")
+        session.transaction.stand_beside(store_key(new_session_id("000")), unread=False)
+        return session
+
+    assert await commit(beside_the_absent()) is Outcome.UNCHANGED
+    assert not work.store.calls
+    saved = beside_the_absent()
+    saved["a"] = 1
+    assert await commit(saved) is Outcome.CREATED
+    assert work.store.calls == {"create": 1}
+    await beside_the_absent().logout()
+    assert work.store.calls == {"create": 1, "destroy": 1}
+    assert work.store.holds() == 1
+
+
+async def test_emptying_a_session_that_could_not_be_read(work: Work) -> None:
+    """It is a logout, so it does not pass in silence where the store can't end it."""
+    session = Transaction.begin(work.engine, CLIENT, "some credential")
+    session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
+    session.clear()
+    work.store.failures["destroy"] = StoreUnavailable("down")
+    with pytest.raises(StoreUnavailable):
+        await commit(session)
+    work.store.failures.clear()
+    assert await commit(session) is Outcome.DESTROYED
+    assert session.transaction.withdraw
 
 
 async def test_asking_the_store_now(work: Work) -> None:

@@ -12,14 +12,20 @@ from ..transaction import Transaction
 NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
 
 
-def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, unread: StoreKey | None = None) -> None:
-    """Nobody known. ``unread``: the session that the store can't tell of; only a login or logout may touch it."""
+def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None:
+    """Nobody known."""
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, request.client, presented, unread=unread)
+    request.session = Transaction.begin(engine, request.client, presented)
     request.transaction = request.session.transaction
     request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+
+
+def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:
+    """Nobody known, although the client presents what we signed: its session is absent, or the store can't tell (``unread``)."""
+    anonymous(request, engine, verdict)
+    request.transaction.stand_beside(key, unread=unread)
 
 
 def session(request: Request, engine: SessionEngine, snapshot: Snapshot, principal: Principal | None, verdict: Verdict) -> None:

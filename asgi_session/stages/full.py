@@ -62,19 +62,19 @@ class Full:
         try:
             snapshot = await self._loader.load(key, presented, request.context)
         except StoreError as error:
-            return self._store_failed(request, error)
+            return self._store_failed(request, key, error)
         if snapshot is not None:
             accept.session(request, self._engine, snapshot, accept.principal_of(snapshot.record), _VALID_FOR[request.escalated])
             return None
         if request.cookie is None:
             return UNKNOWN_SESSION
-        accept.anonymous(request, self._engine, _ABSENT)
+        accept.without_session(request, self._engine, _ABSENT, key)
         return None
 
-    def _store_failed(self, request: Request, error: StoreError) -> Rejection | None:
+    def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)
         if self._on_store_error == "anonymous" and request.public.credential == "cookie":
-            accept.anonymous(request, self._engine, _UNAVAILABLE, unread=request.key)
+            accept.without_session(request, self._engine, _UNAVAILABLE, key, unread=True)
             return None
         return unavailable("The session store", error.retry_after if isinstance(error, StoreUnavailable) else 1.0)
 

@@ -80,7 +80,7 @@ class Quick:
         if snapshot is None:
             if request.cookie is None:
                 return UNKNOWN_SESSION
-            accept.anonymous(request, self._engine, _ABSENT_BEFORE)
+            accept.without_session(request, self._engine, _ABSENT_BEFORE, entry.key)
             return None
         request.escalated = self._reason_to_ask(request, entry, snapshot.record, now)
         if request.escalated:

@@ -222,8 +222,9 @@ class Transaction:
         if not self.is_dirty(session):
             return Outcome.UNCHANGED
         async with self._exclusive():
-            # what a save was refused for must not slip in with the response; only the handler can say that it may
-            self.outcome = Outcome.CONFLICT if self._in_conflict else await self._commit(session, if_unchanged)
+            # what a save was refused for must not slip in with the response; only the handler can say that it may, or end it all
+            held_back = self._in_conflict and not (session.cleared and self._is_emptied(session))
+            self.outcome = Outcome.CONFLICT if held_back else await self._commit(session, if_unchanged)
             self._in_conflict = self.outcome is Outcome.CONFLICT
             return self.outcome
 

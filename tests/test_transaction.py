@@ -141,6 +141,22 @@ async def test_a_conflict_leaves_everything_to_be_saved_again(work: Work) -> Non
     assert dict(await work.again(session)) == {"a": 2, "b": 1}
 
 
+async def test_a_conflict_does_not_keep_a_session_alive(work: Work) -> None:
+    """clear() after it is a logout, whatever the other request saved."""
+    session = await work.stored(a=1)
+    other = await work.again(session)
+    other["b"] = 1
+    await other.save()
+    session["a"] = 2
+    with pytest.raises(SessionConflict):
+        await session.save(if_unchanged=True)
+    del session["a"]  # nothing of its own is left, but the handler did not ask for the end of the other's
+    assert await commit(session) is Outcome.CONFLICT
+    session.clear()
+    assert await commit(session) is Outcome.DESTROYED
+    assert work.store.holds() == 0
+
+
 async def test_after_its_own_save_the_next_conflict_check_passes(work: Work) -> None:
     """A request is not in conflict with itself."""
     session = await work.stored(a=1)

@@ -64,11 +64,12 @@ class Transaction:
     """The client must be given the credential."""
     withdraw: bool = False
     """The client's credential is dead by its own wish; tell it to forget it."""
+    ended: bool = False
+    """It ended by another's hand while this request worked with it, or the store can't tell: nothing but a login is saved."""
     outcome = Outcome.UNCHANGED
     """What the last commit did."""
     _lock: asyncio.Lock | None = None
     _next_id: str | None = None
-    _ended: bool = False
     _not_loaded: StoreKey | None = None
     """The session that the client presented and that is absent, unread, or ended meanwhile: its id may just have been renewed by
     another request, so who logs out or in ends what the store knows of it."""
@@ -115,7 +116,7 @@ class Transaction:
 
         Where the store could not tell (``unread``), nothing but a login is saved.
         """
-        self._not_loaded, self._ended = key, unread
+        self._not_loaded, self.ended = key, unread
 
     # -- what the handler asks for ------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class Transaction:
             await self._destroy()
             self._reset(session, {})
             return Outcome.DESTROYED
-        if self._ended:
+        if self.ended:
             return Outcome.REFUSED
         if self.record is None:
             return await self._create(session)
@@ -344,7 +345,7 @@ class Transaction:
         """The session goes by another id from now on, and the client must learn it."""
         self.credential = self._engine.signer.sign(session_id)
         self.announce, self.withdraw = True, False
-        self._ended, self._next_id, self._not_loaded = False, None, None
+        self.ended, self._next_id, self._not_loaded = False, None, None
 
     def _reset(self, session: Session, values: Mapping[str, Any]) -> None:
         dict.clear(session)
@@ -359,7 +360,7 @@ class Transaction:
         if self.record is not None:
             self._not_loaded = self.record.key
         self.record, self.credential = None, None
-        self._ended, self._next_id = True, None
+        self.ended, self._next_id = True, None
         self.announce = self.withdraw = False
         return Outcome.REFUSED
 

@@ -3,7 +3,7 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal
+from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, Stranger, StrangersCredentials
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
@@ -17,9 +17,9 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, request.client, presented)
-    request.transaction = request.session.transaction
-    request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+    request.session = session = Transaction.begin(engine, request.client, presented)
+    request.transaction = session.transaction
+    request.scope["user"], request.scope["auth"] = Stranger(session), StrangersCredentials(session)
 
 
 def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:

@@ -83,9 +83,11 @@ class Full:
             return _BAD_TOKEN
         try:
             verified = await self._issuers.verify(request.presented, request.context)
-        except TokenInvalid as error:
+        except TokenExpired:
+            return _EXPIRED_TOKEN  # its signature was right: nobody is guessing, and a whole office may send them
+        except TokenInvalid:
             await self._edge.charge(request)
-            return _EXPIRED_TOKEN if isinstance(error, TokenExpired) else _BAD_TOKEN
+            return _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
         accept.token(request, self._engine, verified, _VALID_FOR[request.escalated])

@@ -108,7 +108,7 @@ class TokenVerifier(Protocol):
         It may be remembered, for requests of the same ``context``.
 
         Raises:
-            TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over.
+            TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over, found after its signature.
             KeysUnavailable: nothing can be said about the token just now.
             ConfigurationError: ``problems`` are not empty.
         """

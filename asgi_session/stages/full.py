@@ -81,6 +81,7 @@ class Full:
     async def _token(self, request: Request) -> Rejection | None:
         if self._issuers is None or request.presented is None:
             return _BAD_TOKEN
+        again = request.escalated or self._issuers.why_again(request.presented, request.context)
         try:
             verified = await self._issuers.verify(request.presented, request.context)
         except TokenExpired:
@@ -90,5 +91,5 @@ class Full:
             return _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
-        accept.token(request, self._engine, verified, _VALID_FOR[request.escalated])
+        accept.token(request, self._engine, verified, _VALID_FOR[again])
         return None

@@ -98,14 +98,14 @@ class Transaction:
         self._baseline = baseline
 
     @classmethod
-    def begin(cls, engine: SessionEngine, client: Client, credential: str | None = None) -> Session:
+    def new_session(cls, engine: SessionEngine, client: Client, credential: str | None = None) -> Session:
         """A new session for one request."""
         session = Session()
         session._transaction = cls(engine, client, credential)
         return session
 
     @classmethod
-    def resume(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
+    def loaded_session(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
         """An existing session for one request."""
         session = snapshot.session()
         session._transaction = cls(engine, client, credential, snapshot.record, snapshot.baseline)

@@ -27,7 +27,7 @@ class Work:
 
     def begin(self, **values: Any) -> Session:
         """A new session."""
-        session = Transaction.begin(self.engine, CLIENT)
+        session = Transaction.new_session(self.engine, CLIENT)
         session.update(values)
         return session
 
@@ -42,7 +42,7 @@ class Work:
         assert session.transaction.record is not None
         record = await self.store.load(session.transaction.record.key)
         assert record is not None
-        return Transaction.resume(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))
+        return Transaction.loaded_session(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ async def test_a_clear_during_a_save_that_fails_is_still_one(work: Work) -> None
 
 async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
-    session = Transaction.begin(work.engine, CLIENT, "some credential")
+    session = Transaction.new_session(work.engine, CLIENT, "some credential")
     session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session["a"] = 1
     assert await commit(session) is Outcome.REFUSED
@@ -342,7 +342,7 @@ async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -
     """It saves like any new one, and whoever does nothing asks the store nothing."""
 
     def beside_the_absent() -> Session:
-        session = Transaction.begin(work.engine, CLIENT, "some credential")
+        session = Transaction.new_session(work.engine, CLIENT, "some credential")
         session.transaction.stand_beside(store_key(new_session_id("000")), unread=False)
         return session
 
@@ -359,7 +359,7 @@ async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -
 
 async def test_emptying_a_session_that_could_not_be_read(work: Work) -> None:
     """It is a logout, so it does not pass in silence where the store can't end it."""
-    session = Transaction.begin(work.engine, CLIENT, "some credential")
+    session = Transaction.new_session(work.engine, CLIENT, "some credential")
     session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session.clear()
     work.store.failures["destroy"] = StoreUnavailable("down")

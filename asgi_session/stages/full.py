@@ -14,7 +14,7 @@ from ..engine import SessionEngine
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
 from ..ids import StoreKey
 from ..tokens.issuers import Issuers
-from . import accept
+from . import conclude
 from .base import Answer, Rejection, bearer_refused, unavailable
 from .edge_limit import EdgeLimit
 from .quick import UNKNOWN_SESSION
@@ -64,17 +64,17 @@ class Full:
         except StoreError as error:
             return self._store_failed(request, key, error)
         if snapshot is not None:
-            accept.session(request, self._engine, snapshot, accept.principal_of(snapshot.record), _VALID_FOR[request.escalated])
+            conclude.session(request, self._engine, snapshot, conclude.principal_of(snapshot.record), _VALID_FOR[request.escalated])
             return None
         if request.cookie is None:
             return UNKNOWN_SESSION
-        accept.without_session(request, self._engine, _ABSENT, key)
+        conclude.without_session(request, self._engine, _ABSENT, key)
         return None
 
     def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)
         if self._on_store_error == "anonymous" and request.public.credential == "cookie":
-            accept.without_session(request, self._engine, _UNAVAILABLE, key, unread=True)
+            conclude.without_session(request, self._engine, _UNAVAILABLE, key, unread=True)
             return None
         return unavailable("The session store", error.retry_after if isinstance(error, StoreUnavailable) else 1.0)
 
@@ -91,5 +91,5 @@ class Full:
             return _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
-        accept.token(request, self._engine, verified, _VALID_FOR[again])
+        conclude.token(request, self._engine, verified, _VALID_FOR[again])
         return None

@@ -17,7 +17,7 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = session = Transaction.begin(engine, request.client, presented)
+    request.session = session = Transaction.new_session(engine, request.client, presented)
     request.transaction = session.transaction
     request.scope["user"], request.scope["auth"] = Stranger(session), StrangersCredentials(session)
 
@@ -32,7 +32,7 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     """A live session, of a user or of a visitor."""
     request.public.verdict = verdict
     assert request.presented is not None
-    request.session = Transaction.resume(engine, request.client, request.presented, snapshot)
+    request.session = Transaction.loaded_session(engine, request.client, request.presented, snapshot)
     request.transaction = transaction = request.session.transaction
     transaction.public = request.public
     if principal is not None:
@@ -50,7 +50,7 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     """A verified JWT. Its session is empty and stays so."""
     public = request.public
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
-    request.session = Transaction.begin(engine, request.client)
+    request.session = Transaction.new_session(engine, request.client)
     request.transaction = request.session.transaction
     request.transaction.closed, request.transaction.ends_at = NO_SESSION, verified.expires_at
     request.scope["user"], request.scope["auth"] = verified.seen_as

@@ -120,7 +120,7 @@ class TokenInvalid(TokenError):
 
 
 class TokenExpired(TokenInvalid):
-    """The token was good once; its time is over."""
+    """The token was good once, and its signature still is; its time is over. Counts as no attempt (``FailureBudget``)."""
 
     code = "token_expired"
 

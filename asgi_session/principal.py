@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
 if TYPE_CHECKING:
+    from .session import Session
     from .tokens.base import VerifiedToken
+
+
+_set = object.__setattr__  # past the refusal that follows
 
 
 class _Shared:
@@ -46,7 +50,34 @@ class Principal(_Shared, BaseUser):
 
 
 class _Visitor(_Shared, UnauthenticatedUser):
-    """Nobody known."""
+    """Nobody known, but a session, on which the response depends in any case."""
+
+
+class Stranger(_Visitor):
+    """Nobody known. A response for which a handler looked would be another one for who is: it depends on the cookie."""
+
+    def __init__(self, session: "Session") -> None:
+        _set(self, "_session", session)
+
+    _session: "Session"
+
+    @property
+    def is_authenticated(self) -> bool:
+        """False."""
+        self._session.accessed = True
+        return False
+
+    @property
+    def display_name(self) -> str:
+        """Nothing."""
+        self._session.accessed = True
+        return ""
+
+    @property
+    def identity(self) -> str:
+        """Nothing."""
+        self._session.accessed = True
+        return ""
 
 
 class _Credentials(_Shared, AuthCredentials):
@@ -54,6 +85,21 @@ class _Credentials(_Shared, AuthCredentials):
 
     def __init__(self, *scopes: str) -> None:
         self.__dict__["scopes"] = scopes  # not a list, to which a request could append
+
+
+class StrangersCredentials(_Shared, AuthCredentials):
+    """None; whoever looks (``requires``) makes a response that depends on the cookie."""
+
+    def __init__(self, session: "Session") -> None:
+        _set(self, "_session", session)
+
+    _session: "Session"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Nothing."""
+        self._session.accessed = True
+        return ()
 
 
 ANONYMOUS = _Visitor()

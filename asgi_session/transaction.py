@@ -64,12 +64,15 @@ class Transaction:
     """The client must be given the credential."""
     withdraw: bool = False
     """The client's credential is dead by its own wish; tell it to forget it."""
+    ended: bool = False
+    """It ended by another's hand while this request worked with it, or the store can't tell: nothing but a login is saved."""
     outcome = Outcome.UNCHANGED
     """What the last commit did."""
     _lock: asyncio.Lock | None = None
     _next_id: str | None = None
-    _ended: bool = False
-    _unread: StoreKey | None = None
+    _not_loaded: StoreKey | None = None
+    """The session that the client presented and that is absent, unread, or ended meanwhile: its id may just have been renewed by
+    another request, so who logs out or in ends what the store knows of it."""
     _in_conflict: bool = False
     public: "RequestContext | None" = None
     """What the handler sees of the request that presented this session; its verdict changes when the store is asked again."""
@@ -95,22 +98,25 @@ class Transaction:
         self._baseline = baseline
 
     @classmethod
-    def begin(
-        cls, engine: SessionEngine, client: Client, credential: str | None = None, *, unread: StoreKey | None = None
-    ) -> Session:
-        """A new session for one request. Beside one that could not be loaded (``unread``), it saves nothing but a login."""
+    def new_session(cls, engine: SessionEngine, client: Client, credential: str | None = None) -> Session:
+        """A new session for one request."""
         session = Session()
-        session._transaction = transaction = cls(engine, client, credential)
-        if unread is not None:
-            transaction._ended, transaction._unread = True, unread
+        session._transaction = cls(engine, client, credential)
         return session
 
     @classmethod
-    def resume(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
+    def loaded_session(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
         """An existing session for one request."""
         session = snapshot.session()
         session._transaction = cls(engine, client, credential, snapshot.record, snapshot.baseline)
         return session
+
+    def stand_beside(self, key: StoreKey, *, unread: bool) -> None:
+        """The client presented the session of ``key``, and it is not there: a logout or login ends it under a new id too.
+
+        Where the store could not tell (``unread``), nothing but a login is saved.
+        """
+        self._not_loaded, self.ended = key, unread
 
     # -- what the handler asks for ------------------------------------------------------------------------------------
 
@@ -129,7 +135,7 @@ class Transaction:
             values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
             data = self._encoded(values)
             draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
-            replaces = old.key if old is not None else self._unread
+            replaces = old.key if old is not None else self._not_loaded
             record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
             self._reset(session, values)
             self._rebase(session, record, data)
@@ -217,22 +223,23 @@ class Transaction:
         if not self.is_dirty(session):
             return Outcome.UNCHANGED
         async with self._exclusive():
-            # what a save was refused for must not slip in with the response; only the handler can say that it may
-            self.outcome = Outcome.CONFLICT if self._in_conflict else await self._commit(session, if_unchanged)
+            # what a save was refused for must not slip in with the response; only the handler can say that it may, or end it all
+            held_back = self._in_conflict and not (session.cleared and self._is_emptied(session))
+            self.outcome = Outcome.CONFLICT if held_back else await self._commit(session, if_unchanged)
             self._in_conflict = self.outcome is Outcome.CONFLICT
             return self.outcome
 
     # -- steps ----------------------------------------------------------------------------------------------------------
 
     async def _commit(self, session: Session, if_unchanged: bool) -> Outcome:
-        if self._ended:
-            return Outcome.REFUSED
-        if self.record is None:
-            return await self._create(session)
         if self._is_emptied(session):
             await self._destroy()
             self._reset(session, {})
             return Outcome.DESTROYED
+        if self.ended:
+            return Outcome.REFUSED
+        if self.record is None:
+            return await self._create(session)
         data = self._encoded(dict(dict.items(session)))
         version = self.record.version if if_unchanged else None
         changes = self._baseline.changes_to(data, cleared=session.cleared, if_version=version)
@@ -309,17 +316,19 @@ class Transaction:
         return saved
 
     async def _destroy(self) -> None:
-        key = self.record.key if self.record is not None else self._unread
+        key = self.record.key if self.record is not None else self._not_loaded
         if key is not None:
             await self._engine.finish(self._engine.store.destroy(key))
         if self.credential is not None:
             self.withdraw = True
-        self.record, self.credential, self._unread = None, None, None
+        self.record, self.credential, self._not_loaded = None, None, None
         self._next_id, self.announce = None, False
 
     def _is_emptied(self, session: Session) -> bool:
-        if dict.__len__(session) or self.record is None:
+        if dict.__len__(session):
             return False
+        if self.record is None:
+            return session.cleared and self._not_loaded is not None
         return session.cleared or (self.record.user_id is None and bool(self._baseline))
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, bytes]:
@@ -336,7 +345,7 @@ class Transaction:
         """The session goes by another id from now on, and the client must learn it."""
         self.credential = self._engine.signer.sign(session_id)
         self.announce, self.withdraw = True, False
-        self._ended, self._next_id, self._unread = False, None, None
+        self.ended, self._next_id, self._not_loaded = False, None, None
 
     def _reset(self, session: Session, values: Mapping[str, Any]) -> None:
         dict.clear(session)
@@ -348,8 +357,10 @@ class Transaction:
 
     def _refuse(self) -> Outcome:
         """The session ended meanwhile: nothing of this request may come back to life, and its cookie stays unsent."""
+        if self.record is not None:
+            self._not_loaded = self.record.key
         self.record, self.credential = None, None
-        self._ended, self._next_id = True, None
+        self.ended, self._next_id = True, None
         self.announce = self.withdraw = False
         return Outcome.REFUSED
 

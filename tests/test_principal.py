@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from starlette.authentication import AuthCredentials, BaseUser
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
-from asgi_session import VerifiedToken
-from asgi_session.principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, of_token
+from asgi_session import Session, VerifiedToken
+from asgi_session.principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, Stranger, StrangersCredentials, of_token
 
 
 def token(**parts: Any) -> VerifiedToken:
@@ -47,3 +47,17 @@ def test_shared_credentials_can_not_be_changed_by_a_request() -> None:
         assert isinstance(shared, AuthCredentials)
         assert isinstance(shared.scopes, tuple)
     assert (list(NO_CREDENTIALS.scopes), list(LOGGED_IN.scopes)) == ([], ["authenticated"])
+
+
+def test_a_stranger_is_one_of_starlettes_users_too() -> None:
+    """As unchangeable as the others, lest a handler works for strangers only."""
+    session = Session()
+    user, credentials = Stranger(session), StrangersCredentials(session)
+    assert isinstance(user, UnauthenticatedUser)
+    assert isinstance(credentials, AuthCredentials)
+    assert not session.accessed
+    assert (user.is_authenticated, user.identity, user.display_name, credentials.scopes) == (False, "", "", ())
+    assert session.accessed
+    for unchangeable in (user, credentials):
+        with pytest.raises(AttributeError, match="request"):
+            unchangeable.role = "admin"

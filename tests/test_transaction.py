@@ -27,7 +27,7 @@ class Work:
 
     def begin(self, **values: Any) -> Session:
         """A new session."""
-        session = Transaction.begin(self.engine, CLIENT)
+        session = Transaction.new_session(self.engine, CLIENT)
         session.update(values)
         return session
 
@@ -42,7 +42,7 @@ class Work:
         assert session.transaction.record is not None
         record = await self.store.load(session.transaction.record.key)
         assert record is not None
-        return Transaction.resume(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))
+        return Transaction.loaded_session(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))
 
 
 @pytest.fixture
@@ -139,6 +139,22 @@ async def test_a_conflict_leaves_everything_to_be_saved_again(work: Work) -> Non
     assert session.modified
     await session.save()
     assert dict(await work.again(session)) == {"a": 2, "b": 1}
+
+
+async def test_a_conflict_does_not_keep_a_session_alive(work: Work) -> None:
+    """clear() after it is a logout, whatever the other request saved."""
+    session = await work.stored(a=1)
+    other = await work.again(session)
+    other["b"] = 1
+    await other.save()
+    session["a"] = 2
+    with pytest.raises(SessionConflict):
+        await session.save(if_unchanged=True)
+    del session["a"]  # nothing of its own is left, but the handler did not ask for the end of the other's
+    assert await commit(session) is Outcome.CONFLICT
+    session.clear()
+    assert await commit(session) is Outcome.DESTROYED
+    assert work.store.holds() == 0
 
 
 async def test_after_its_own_save_the_next_conflict_check_passes(work: Work) -> None:
@@ -313,13 +329,45 @@ async def test_a_clear_during_a_save_that_fails_is_still_one(work: Work) -> None
 
 async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
-    unread = store_key(new_session_id("000"))
-    session = Transaction.begin(work.engine, CLIENT, "some credential", unread=unread)
+    session = Transaction.new_session(work.engine, CLIENT, "some credential")
+    session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session["a"] = 1
     assert await commit(session) is Outcome.REFUSED
     await session.login("alice")
     session["a"] = 2
     assert await commit(session) is Outcome.SAVED
+
+
+async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -> None:
+    """It saves like any new one, and whoever does nothing asks the store nothing."""
+
+    def beside_the_absent() -> Session:
+        session = Transaction.new_session(work.engine, CLIENT, "some credential")
+        session.transaction.stand_beside(store_key(new_session_id("000")), unread=False)
+        return session
+
+    assert await commit(beside_the_absent()) is Outcome.UNCHANGED
+    assert not work.store.calls
+    saved = beside_the_absent()
+    saved["a"] = 1
+    assert await commit(saved) is Outcome.CREATED
+    assert work.store.calls == {"create": 1}
+    await beside_the_absent().logout()
+    assert work.store.calls == {"create": 1, "destroy": 1}
+    assert work.store.holds() == 1
+
+
+async def test_emptying_a_session_that_could_not_be_read(work: Work) -> None:
+    """It is a logout, so it does not pass in silence where the store can't end it."""
+    session = Transaction.new_session(work.engine, CLIENT, "some credential")
+    session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
+    session.clear()
+    work.store.failures["destroy"] = StoreUnavailable("down")
+    with pytest.raises(StoreUnavailable):
+        await commit(session)
+    work.store.failures.clear()
+    assert await commit(session) is Outcome.DESTROYED
+    assert session.transaction.withdraw
 
 
 async def test_asking_the_store_now(work: Work) -> None:

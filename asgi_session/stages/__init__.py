@@ -13,6 +13,9 @@ limit       is there quota for this user, session or token?       go on · 429
 commit      did the session change?                               nothing · save · regenerate · destroy, one Set-Cookie
 =========== ===================================================== =============================================
 
+``conclude`` is what quick and full have in common: session, user and credentials of a request, from what they found. A WebSocket
+has ``guard`` between itself and the application, which ends it with its session.
+
 Each stage is ``(request) -> Rejection | None``, or an awaitable of that where it has to wait (``base.Answer``). A refusal is a
 value, so that the order of the stages is all the control flow there is.
 """

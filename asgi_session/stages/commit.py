@@ -66,11 +66,6 @@ class Commit:
             return self._finish_and_send(message)
         return self._send(message)
 
-    @property
-    def has_refused(self) -> bool:
-        """Whether the client was told in the application's place that the store is down."""
-        return self._refused
-
     def is_due(self) -> bool:
         """Whether something was changed since the response started."""
         request = self._request
@@ -94,12 +89,26 @@ class Commit:
         await self._send(message)
 
     async def _save_and_start(self, message: Message) -> None:
+        if await self._save():
+            await self._start(message)
+
+    async def save_first(self) -> bool:
+        """Save before it is decided how the response starts. False: the client was told that the store is down, in its place."""
+        if self._started:
+            return not self._refused
+        self._take_over()
+        if await self._save():
+            return True
+        self._started = True
+        return False
+
+    async def _save(self) -> bool:
         try:
             await self._request.transaction.commit(self._request.session)
         except StoreError as error:
             await self._refuse(error)
-        else:
-            await self._start(message)
+            return False
+        return True
 
     async def answer_for(self, error: StoreError) -> bool:
         """Tell the client that the store is down, in place of an application that ended with ``error``; False: it is too late."""
@@ -135,8 +144,11 @@ class Commit:
         record = request.transaction.record
         by_cookie = request.cookie is not None
         cookie = self._cookie(request.cookie) if request.cookie is not None else None
-        personal = cookie is not None or (record is not None and record.user_id is not None) or request.public.token is not None
-        varies = personal or request.session.accessed or not by_cookie  # a handler may have looked at scope["user"] alone
+        if record is not None:  # whoever it belongs to: encoders written in C read a dictionary without asking it
+            personal, varies = cookie is not None or record.user_id is not None, True
+        else:  # one that has ended meanwhile may have been read before
+            personal = cookie is not None or request.transaction.ended or request.public.token is not None
+            varies = personal or request.session.accessed or not by_cookie
         limits = request.public.rate_limits
         if not (varies or personal or limits):
             return None

@@ -14,7 +14,7 @@ from ..engine import SessionEngine
 from ..exceptions import KeysUnavailable, StoreError, StoreUnavailable, TokenExpired, TokenInvalid
 from ..ids import StoreKey
 from ..tokens.issuers import Issuers
-from . import accept
+from . import conclude
 from .base import Answer, Rejection, bearer_refused, unavailable
 from .edge_limit import EdgeLimit
 from .quick import UNKNOWN_SESSION
@@ -62,31 +62,34 @@ class Full:
         try:
             snapshot = await self._loader.load(key, presented, request.context)
         except StoreError as error:
-            return self._store_failed(request, error)
+            return self._store_failed(request, key, error)
         if snapshot is not None:
-            accept.session(request, self._engine, snapshot, accept.principal_of(snapshot.record), _VALID_FOR[request.escalated])
+            conclude.session(request, self._engine, snapshot, conclude.principal_of(snapshot.record), _VALID_FOR[request.escalated])
             return None
         if request.cookie is None:
             return UNKNOWN_SESSION
-        accept.anonymous(request, self._engine, _ABSENT)
+        conclude.without_session(request, self._engine, _ABSENT, key)
         return None
 
-    def _store_failed(self, request: Request, error: StoreError) -> Rejection | None:
+    def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)
         if self._on_store_error == "anonymous" and request.public.credential == "cookie":
-            accept.anonymous(request, self._engine, _UNAVAILABLE, unread=request.key)
+            conclude.without_session(request, self._engine, _UNAVAILABLE, key, unread=True)
             return None
         return unavailable("The session store", error.retry_after if isinstance(error, StoreUnavailable) else 1.0)
 
     async def _token(self, request: Request) -> Rejection | None:
         if self._issuers is None or request.presented is None:
             return _BAD_TOKEN
+        again = request.escalated or self._issuers.why_again(request.presented, request.context)
         try:
             verified = await self._issuers.verify(request.presented, request.context)
-        except TokenInvalid as error:
+        except TokenExpired:
+            return _EXPIRED_TOKEN  # its signature was right: nobody is guessing, and a whole office may send them
+        except TokenInvalid:
             await self._edge.charge(request)
-            return _EXPIRED_TOKEN if isinstance(error, TokenExpired) else _BAD_TOKEN
+            return _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
-        accept.token(request, self._engine, verified, _VALID_FOR[request.escalated])
+        conclude.token(request, self._engine, verified, _VALID_FOR[again])
         return None

@@ -37,6 +37,7 @@ class SocketGuard:
         self._receive = receive
         self._send = send
         self._commit = commit
+        self._came_with_session = request.transaction.record is not None
         self._watch: Watch | None = None
         self._why = _SESSION_ENDED
         self._closer: asyncio.Task[None] | None = None
@@ -86,10 +87,15 @@ class SocketGuard:
             await asyncio.wait(waiting)
 
     async def _accept(self, message: Message) -> None:
-        await self._commit(message)
-        if self._commit.has_refused:
+        if not await self._commit.save_first():
             return
-        record, token = self._request.session.transaction.record, self._request.public.token
+        transaction, token = self._request.transaction, self._request.public.token
+        record = transaction.record
+        if self._came_with_session and transaction.ended:
+            self._ended.set_result(None)
+            await self._commit({"type": "websocket.close", **self._why})
+            return
+        await self._commit(message)
         if record is not None:
             self._watch = self._watches.add(record)
             self._closer = asyncio.ensure_future(self._close_after(self._watch.ended.wait))

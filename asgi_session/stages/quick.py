@@ -17,7 +17,7 @@ from ..ids import looks_like_credential, store_key
 from ..ratelimit.paths import PathPatterns
 from ..record import Record
 from ..tokens.issuers import Issuers
-from . import accept
+from . import conclude
 from .base import Answer, Rejection, bearer_refused
 from .edge_limit import EdgeLimit
 
@@ -55,7 +55,7 @@ class Quick:
         presented = request.presented
         if presented is None:
             verdict = request.public.verdict  # "ambiguous", where two cookies of our name came
-            accept.anonymous(request, self._engine, verdict if verdict.reason != "anonymous" else NOTHING_PRESENTED)
+            conclude.anonymous(request, self._engine, verdict if verdict.reason != "anonymous" else NOTHING_PRESENTED)
             return None
         if request.public.credential == "bearer-jwt":
             self._token(request, presented)
@@ -66,7 +66,7 @@ class Quick:
             if entry is not None:
                 snapshot = entry.snapshot
                 if now < entry.quick_until and snapshot is not None and entry.context == request.context and not self._always_full:
-                    accept.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)  # the usual case
+                    conclude.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)  # the usual case
                     return None
                 return self._known(request, entry, now)
         session_id = self._engine.signer.unsign(presented)
@@ -80,13 +80,13 @@ class Quick:
         if snapshot is None:
             if request.cookie is None:
                 return UNKNOWN_SESSION
-            accept.anonymous(request, self._engine, _ABSENT_BEFORE)
+            conclude.without_session(request, self._engine, _ABSENT_BEFORE, entry.key)
             return None
         request.escalated = self._reason_to_ask(request, entry, snapshot.record, now)
         if request.escalated:
             request.key = entry.key
             return None
-        accept.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)
+        conclude.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)
         return None
 
     def _reason_to_ask(self, request: Request, entry: Entry, record: Record, now: float) -> str:
@@ -114,7 +114,7 @@ class Quick:
             return
         token = self._cached_token(presented, request.context, self._full_every)
         if token is not None:
-            accept.token(request, self._engine, token, _VALID_BEFORE)
+            conclude.token(request, self._engine, token, _VALID_BEFORE)
 
     async def _unsigned(self, request: Request) -> Rejection | None:
         if looks_like_credential(request.presented or ""):
@@ -122,5 +122,5 @@ class Quick:
             await self._edge.charge(request)
         if request.cookie is None:
             return UNKNOWN_SESSION
-        accept.anonymous(request, self._engine, _UNSIGNED)
+        conclude.anonymous(request, self._engine, _UNSIGNED)
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from starlette.authentication import AuthCredentials
 
@@ -108,7 +108,7 @@ class TokenVerifier(Protocol):
         It may be remembered, for requests of the same ``context``.
 
         Raises:
-            TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over.
+            TokenInvalid: the sender needs another token; ``TokenExpired`` where only its time is over, found after its signature.
             KeysUnavailable: nothing can be said about the token just now.
             ConfigurationError: ``problems`` are not empty.
         """
@@ -119,4 +119,17 @@ class TokenVerifier(Protocol):
 
         Costs microseconds, waits for nothing, never raises.
         """
+        ...
+
+
+Reverification = Literal["", "context", "stale"]
+"""Why a known token is verified again: it comes from another context, or was verified too long ago. Empty: it is not known."""
+
+
+@runtime_checkable
+class ExplainsItself(Protocol):
+    """The power to tell why ``cached`` has nothing to say; without it, a token that is verified again passes for a new one."""
+
+    def why_again(self, token: str, context: Context = None) -> Reverification:
+        """Asked between ``cached`` and ``verify``. Never raises."""
         ...

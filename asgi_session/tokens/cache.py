@@ -11,7 +11,7 @@ from collections import OrderedDict
 from hashlib import sha256
 
 from ..clock import Clock
-from .base import Context, VerifiedToken
+from .base import Context, Reverification, VerifiedToken
 
 MAX_SECONDS = 300.0
 DEFAULT_BYTES = 128 * 1024 * 1024
@@ -67,6 +67,13 @@ class VerifiedTokens:
             return None
         self._entries.move_to_end(key)
         return verified
+
+    def why_again(self, token: str, context: Context) -> Reverification:
+        """Why ``get`` doesn't give out a token that is here; empty where it isn't."""
+        entry = self._entries.get(sha256(token.encode("utf-8", "surrogatepass")).digest())
+        if entry is None:
+            return ""
+        return "stale" if entry[1] == context else "context"
 
     def put(self, token: str, generation: int, verified: VerifiedToken, context: Context) -> None:
         """Keep a token that was verified with the keys of ``generation``, in the place of what was known of it."""

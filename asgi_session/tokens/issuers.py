@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 from ..exceptions import Problem
-from .base import Context, TokenVerifier, VerifiedToken
+from .base import Context, ExplainsItself, Reverification, TokenVerifier, VerifiedToken
 from .format import unverified_issuer
 from .refusals import refused
 
@@ -18,6 +18,7 @@ class Issuers:
 
     def __init__(self, verifiers: Iterable[TokenVerifier]) -> None:
         self._verifiers = tuple(verifiers)
+        self._explaining = tuple(verifier for verifier in self._verifiers if isinstance(verifier, ExplainsItself))
         self._by_issuer = {verifier.issuer: verifier for verifier in self._verifiers if _is_text(verifier.issuer)}
 
     def __len__(self) -> int:
@@ -61,6 +62,14 @@ class Issuers:
             if verified is not None:
                 return verified
         return None
+
+    def why_again(self, token: str, context: Context = None) -> Reverification:
+        """Why a token that was verified a moment ago is to be verified again; empty where none of the verifiers knows it."""
+        for verifier in self._explaining:
+            reason = verifier.why_again(token, context)
+            if reason:
+                return reason
+        return ""
 
     def lookup(self) -> Callable[[str, Context, float], VerifiedToken | None]:
         """``cached``, for whoever calls it all the time: a single verifier is asked without a detour."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import ConfigurationError, KeysUnavailable, Problem, TokenInvalid
 from .algorithms import ASYMMETRIC
-from .base import Context, VerifiedToken
+from .base import Context, Reverification, VerifiedToken
 from .cache import DEFAULT_BYTES, VerifiedTokens
 from .claims import Candidate, Expectations, judge
 from .fetch import Fetch
@@ -131,6 +131,10 @@ class JWTVerifier:
         if verified is not None:
             self._hits += 1
         return verified
+
+    def why_again(self, token: str, context: Context = None) -> Reverification:
+        """Why ``cached`` doesn't answer for a token that was verified a moment ago; empty where nothing is known of it."""
+        return self._ready.cache.why_again(token, context) if self._ready is not None else ""
 
     async def verify(self, token: str, context: Context = None) -> VerifiedToken:
         """The token, if it is good now: signature, claims and keys are looked at again, whatever was found a moment ago.

@@ -140,6 +140,58 @@ async def test_logging_out_twice_is_the_same_as_once(store: object) -> None:
         await manager.revoke_user("alice")
 
 
+async def renew(scope: dict[str, Any]) -> None:
+    """A change of privilege."""
+    scope["session"].regenerate_id()
+
+
+async def empty(scope: dict[str, Any]) -> None:
+    """Starlette's way of logging out."""
+    scope["session"].clear()
+
+
+@pytest.mark.security("LC-07")
+@pytest.mark.parametrize("seen_before", [False, True])
+@pytest.mark.parametrize("path", ["/logout", "/empty", "/login?bob"])
+async def test_a_logout_that_a_new_id_has_overtaken(store: object, path: str, seen_before: bool) -> None:
+    """The old cookie opens nothing any more, but who logs out with it, or in, ends the session under its new id."""
+    async with visiting(sessions({**SITE, "/renew": renew, "/empty": empty}, store=store)) as browser:
+        await browser.get("/login?alice")
+        old = browser.cookie
+        await browser.get("/renew")
+        new = browser.cookie
+        assert new != old
+        if seen_before:  # this worker knows without asking that there is no such session
+            assert (await browser.request("GET", "/who", cookie=old)).json()["reason"] == "absent"
+        assert (await browser.request("GET", path, cookie=old)).status == 200
+        assert (await browser.request("GET", "/who", cookie=new)).json()["user"] is None
+        assert await browser.app.manager.list_for_user("alice") == []
+
+
+@pytest.mark.security("LC-07")
+async def test_a_logout_after_a_save_that_was_refused(store: object) -> None:
+    """Loaded before its id was renewed by another request, refused after it: the logout ends the session nevertheless."""
+    gate = Gate()
+
+    async def slow(scope: dict[str, Any]) -> None:
+        session = scope["session"]
+        session["late"] = True
+        await gate.pass_through()
+        with pytest.raises(SessionGone):
+            await session.save()
+        await session.logout()
+
+    async with visiting(sessions({**SITE, "/renew": renew, "/slow": slow}, store=store)) as browser:
+        await browser.get("/login?alice")
+        async with Conversation(browser.app, browser.scope("GET", "/slow")) as talk:
+            talk.say("http.request")
+            await gate.reached.wait()
+            await browser.get("/renew")
+            gate.opened.set()
+            assert (await talk.ended()).status == 200
+        assert (await browser.get("/who")).json()["user"] is None
+
+
 @pytest.mark.security("LC-18")
 async def test_the_logout_stands_although_the_rest_can_not_be_saved(store: object) -> None:
     """A handler logs out and then leaves something unstorable behind: it fails, and the session has ended nevertheless."""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.authentication import has_required_scope
+from starlette.requests import HTTPConnection
 
 from asgi_session import SessionValueError
 from tests.support.asgi import respond
@@ -68,6 +70,82 @@ async def test_whoever_reads_the_session_varies_by_the_cookie(accessor: str, sta
             assert "cookie" in (await browser.get("/look")).varies_by()
 
 
+LOOKS: dict[str, Callable[[Any], Any]] = {
+    "is_authenticated": lambda scope: scope["user"].is_authenticated,
+    "display_name": lambda scope: scope["user"].display_name,
+    "identity": lambda scope: scope["user"].identity,
+    "scopes": lambda scope: scope["auth"].scopes,
+    "requires": lambda scope: has_required_scope(HTTPConnection(scope), ["authenticated"]),
+}
+
+
+@pytest.mark.security("ID-12")
+@pytest.mark.parametrize("look", LOOKS)
+async def test_whoever_asks_for_the_user_varies_by_the_cookie(look: str) -> None:
+    """A page for strangers is another one for users: a shared cache must not give either to the other."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/login":
+            await scope["session"].login("alice")
+        elif scope["path"] == "/fill":
+            scope["session"]["visits"] = 1
+        else:
+            LOOKS[look](scope)
+        await respond(send, headers=[("cache-control", "public, max-age=60")])
+
+    async with visiting(sessions(app)) as browser:
+        assert (await browser.get("/look")).varies_by() == {"cookie"}
+        for cookie in (f"{COOKIE}=garbage", f"{COOKIE}=a; {COOKIE}=b"):
+            assert (await browser.request("GET", "/look", cookie=cookie)).varies_by() == {"cookie"}
+        for path in ("/fill", "/login"):
+            await browser.get(path)
+            assert (await browser.get("/look")).varies_by() == {"cookie"}
+        await browser.app.manager.revoke_user("alice")
+        for reason in ("absent", "absent before"):
+            assert (await browser.get("/look")).varies_by() == {"cookie"}, reason
+
+
+@pytest.mark.security("ID-12")
+async def test_a_session_that_ended_meanwhile_may_have_been_read() -> None:
+    """What a page says of it is personal still, although there is no record any more when the response starts."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        session = scope["session"]
+        if scope["path"] == "/login":
+            await session.login("alice")
+            await respond(send)
+            return
+        name = scope["user"].identity
+        await scope["asgi_session"].manager.revoke(session.handle)
+        session["late"] = True
+        session.accessed = False
+        await respond(send, name)
+
+    async with visiting(sessions(app)) as browser:
+        await browser.get("/login")
+        response = await browser.get("/")
+    assert response.json() == "alice"
+    assert response.varies_by() == {"cookie"}
+    assert response.get("cache-control") == "no-store"
+
+
+@pytest.mark.security("ID-12")
+async def test_encoders_in_c_are_readers_too() -> None:
+    """They take what is in a dictionary without a method of ours: whoever has a session gets a page that varies."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/fill":
+            scope["session"]["cart"] = "hers"
+        session = scope["session"]
+        await respond(send, {key: dict.__getitem__(session, key) for key in dict.keys(session)})
+
+    async with visiting(sessions(app)) as browser:
+        await browser.get("/fill")
+        response = await browser.get("/")
+    assert response.json() == {"cart": "hers"}
+    assert response.varies_by() == {"cookie"}
+
+
 @pytest.mark.security("ID-12")
 async def test_encoders_are_readers_too() -> None:
     """`json.dumps(session)`, which does not go through a method of ours unless there is something in it."""
@@ -103,11 +181,10 @@ async def test_a_users_page_varies_by_the_cookie_in_any_case() -> None:
 
 
 async def test_whoever_does_not_look_does_not_vary() -> None:
-    """A page that is the same for all visitors stays cacheable."""
+    """A page that is the same for all strangers stays cacheable, whatever cookie they come with."""
     async with visiting(sessions()) as browser:
-        await browser.get("/count")
-        response = await browser.get("/ignore")
-    assert response.start.get("headers") == []
+        assert (await browser.get("/ignore")).start.get("headers") == []
+        assert (await browser.request("GET", "/ignore", cookie=f"{COOKIE}=garbage")).start.get("headers") == []
 
 
 VARIES = [

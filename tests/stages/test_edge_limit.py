@@ -14,7 +14,7 @@ from tests.services.redis import RedisServer
 from tests.support.asgi import exchange, http_scope
 from tests.support.site import SECRET, SITE, bearer, sessions, visiting
 from tests.support.stores import WatchedStore
-from tests.tokens.parts import SigningKey, valid_claims, verifier_of
+from tests.tokens.parts import NOW, SigningKey, StoppedClock, valid_claims, verifier_of
 
 KEY = SigningKey("ES256")
 ELSEWHERE = ("203.0.113.9", 1)
@@ -93,6 +93,19 @@ async def use_up_the_budget(app: Any) -> None:
     """Forge ids until the next is refused."""
     statuses = [(await exchange(app, http_scope(path="/who", headers=bearer(FORGED)))).status for _ in range(4)]
     assert statuses == [401, 401, 401, 429]
+
+
+async def test_a_token_that_has_expired_is_no_attempt() -> None:
+    """An office whose tokens expire is not locked out; one whose signature is wrong pays, whatever time it names."""
+    expired = valid_claims(exp=NOW - 600, iat=NOW - 900)
+    app = sessions(bearer=verifier_of(KEY, clock=StoppedClock()), failed_credentials=FailureBudget("1/day"))
+    async with visiting(app) as browser:
+        for _ in range(3):
+            assert (await browser.get("/who", headers=bearer(KEY.sign(expired)))).status == 401
+        assert (await browser.get("/who", headers=bearer(KEY.sign()))).status == 200
+        for status in (401, 429):
+            forged = SigningKey("ES256", number=1).sign(expired)
+            assert (await browser.get("/who", headers=bearer(forged))).status == status
 
 
 @pytest.mark.security("RL-17")

@@ -162,6 +162,54 @@ async def test_a_session_that_ended_during_the_handshake() -> None:
             await talk.ended()
 
 
+@pytest.mark.security("LC-15")
+@pytest.mark.parametrize("how", ["write", "save", "ask"])
+async def test_a_session_that_the_handshake_finds_ended(store: Any, how: str) -> None:
+    """The handler works with it before it accepts, and the store says that it has ended: the socket is closed, not accepted."""
+    left: list[Any] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await PAGES(scope, receive, send)
+            return
+        await receive()
+        session = scope["session"]
+        await scope["asgi_session"].manager.revoke(session.handle)
+        if how != "ask":
+            session["room"] = "blue"
+        if how != "write":
+            with pytest.raises(SessionGone):
+                await (session.save() if how == "save" else session.require_fresh())
+        await send({"type": "websocket.accept"})
+        left.append(await receive())
+        await send({"type": "websocket.send", "text": "for alice's eyes only"})
+
+    async with visiting(sessions(app, store=store)) as browser:
+        await browser.get("/login?alice")
+        async with talk_to(browser) as talk:
+            response = await talk.ended()
+        assert response.messages == [CLOSED]
+    assert left == [LEFT]
+
+
+async def test_a_handshake_that_ends_its_own_session_is_accepted() -> None:
+    """The handler logs out and wants the socket nevertheless: a visitor's."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await PAGES(scope, receive, send)
+            return
+        await receive()
+        await scope["session"].logout()
+        await send({"type": "websocket.accept"})
+
+    async with visiting(sessions(app)) as browser:
+        await browser.get("/login?alice")
+        async with talk_to(browser) as talk:
+            assert (await talk.hear())["type"] == "websocket.accept"
+            await talk.ended()
+
+
 async def test_a_saved_change_closes_no_socket(store: Any) -> None:
     """Neither on the socket, nor by a request of the same session on the same worker, nor one that was refused."""
 

@@ -106,3 +106,18 @@ async def test_stop_reaches_the_others_where_one_fails() -> None:
     await neighbour.start()
     with pytest.raises(RuntimeError, match="stuck"):
         await Issuers([Stubborn("https://b", audience=AUDIENCE), neighbour]).stop()
+
+
+async def test_why_a_token_is_verified_again() -> None:
+    """Its own verifier says so, and one that can't explain itself is no obstacle."""
+
+    class Silent:
+        issuer = "https://silent"
+
+    issuers = Issuers([Silent(), verifier("https://a", A), verifier("https://b", B)])
+    known = token("https://b", B)
+    assert issuers.why_again(known, ("here",)) == ""
+    await issuers.verify(known, ("here",))
+    assert issuers.why_again(known, ("here",)) == "stale"
+    assert issuers.why_again(known, ("there",)) == "context"
+    assert issuers.why_again(token("https://a", A), ("here",)) == ""

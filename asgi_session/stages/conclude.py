@@ -3,7 +3,7 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal
+from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, Stranger, StrangersCredentials
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
@@ -12,21 +12,27 @@ from ..transaction import Transaction
 NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
 
 
-def anonymous(request: Request, engine: SessionEngine, verdict: Verdict, *, unread: StoreKey | None = None) -> None:
-    """Nobody known. ``unread``: the session that the store can't tell of; only a login or logout may touch it."""
+def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None:
+    """Nobody known."""
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = Transaction.begin(engine, request.client, presented, unread=unread)
-    request.transaction = request.session.transaction
-    request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+    request.session = session = Transaction.new_session(engine, request.client, presented)
+    request.transaction = session.transaction
+    request.scope["user"], request.scope["auth"] = Stranger(session), StrangersCredentials(session)
+
+
+def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:
+    """Nobody known, although the client presents what we signed: its session is absent, or the store can't tell (``unread``)."""
+    anonymous(request, engine, verdict)
+    request.transaction.stand_beside(key, unread=unread)
 
 
 def session(request: Request, engine: SessionEngine, snapshot: Snapshot, principal: Principal | None, verdict: Verdict) -> None:
     """A live session, of a user or of a visitor."""
     request.public.verdict = verdict
     assert request.presented is not None
-    request.session = Transaction.resume(engine, request.client, request.presented, snapshot)
+    request.session = Transaction.loaded_session(engine, request.client, request.presented, snapshot)
     request.transaction = transaction = request.session.transaction
     transaction.public = request.public
     if principal is not None:
@@ -44,7 +50,7 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     """A verified JWT. Its session is empty and stays so."""
     public = request.public
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
-    request.session = Transaction.begin(engine, request.client)
+    request.session = Transaction.new_session(engine, request.client)
     request.transaction = request.session.transaction
     request.transaction.closed, request.transaction.ends_at = NO_SESSION, verified.expires_at
     request.scope["user"], request.scope["auth"] = verified.seen_as

@@ -156,6 +156,7 @@ class MemoryStore:
         key = self._where(key)
         record = self._live(key)
         if record is None:
+            self.link.tell(Invalidation("ended", key.bucket, key.digest))  # nothing is lost here, but who asks for an end gets it
             return False
         now = self._clock.now()
         self._keep(replace(record, revoked_at=now, data={}, expires_at=min(record.expires_at, now + REVOKED_IS_LISTED)))

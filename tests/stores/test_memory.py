@@ -105,6 +105,16 @@ async def test_it_is_told_what_made_room(clock: ManualClock) -> None:
     assert news == [Invalidation("ended", first.key.bucket, first.key.digest)]
 
 
+@pytest.mark.security("LC-09", "LC-10")
+async def test_a_revocation_is_told_even_of_what_is_not_there(clock: ManualClock) -> None:
+    """Whoever listens may know a session that the store has dropped: an operator's word ends it there."""
+    store, news = MemoryStore(clock=clock), list[object]()
+    store.link.listen(news.append)
+    key = fresh_key(store, "ann")
+    assert await store.revoke(key) is False
+    assert news == [Invalidation("ended", key.bucket, key.digest)]
+
+
 async def test_expired_sessions_make_room_first(clock: ManualClock) -> None:
     """A live visitor is not dropped while an expired session still takes up room."""
     store = MemoryStore(max_sessions=2, clock=clock)

@@ -7,10 +7,10 @@ end
 local us = now_us()
 local now = ms(us)
 local found = live(KEYS[1], KEYS[2], us)
+publish(KEYS[2], 'ended', ARGV[1], '') -- also of one that is lost here: others may still have it in their memory
 if not found then
   return 0
 end
-publish(KEYS[2], 'ended', ARGV[1], '')
 for field in pairs(found) do
   if string.sub(field, 1, 2) == 'd:' then
     redis.call('HDEL', KEYS[1], field)

@@ -22,6 +22,7 @@ end
 local number = issue(KEYS[2], us, absolute)
 redis.call('HSET', KEYS[1], 'v', SCHEMA, 'c', text(now), 'l', text(now), 'i', text(idle), 'x', text(now + absolute),
   'n', text(number), 'g', '1')
+redis.call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
 if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[1], 'm', ARGV[7])
 end
@@ -32,5 +33,4 @@ end
 for pair = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])
 end
-redis.call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
 return {text(now), text(number)}

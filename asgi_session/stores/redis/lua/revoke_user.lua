@@ -10,6 +10,7 @@ publish(KEYS[1], 'user', ARGV[1], stays and ARGV[2] or '') -- also where the buc
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 1 -- no session was ever issued here, or all are over
 end
+begin(KEYS[1])
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], text(issue(KEYS[1], us, 0)))
 if stays then
   redis.call('HSET', KEYS[2], 'n', text(issue(KEYS[1], us, 0)))

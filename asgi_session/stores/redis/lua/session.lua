@@ -17,6 +17,11 @@
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
 -- and an absent epoch would bring a revoked session back. Whoever ends a session whose id was regenerated is therefore told where
 -- it is now (see moved), and calls again with that key declared. Only the index, which decides nothing, is reached by a computed name.
+--
+-- What an abort leaves. A server refuses the first write of a script or none (READONLY, MISCONF, NOREPLICAS; OOM where that write may
+-- take memory), so what it refuses is refused as a whole. Only a computed key may be refused later, by a Cluster which
+-- has it elsewhere just now: it is reached before the first write, or by a pcall. What still can break off is a missing right (see
+-- docs/deployment.md); so what ends a session comes before what tidies up after it, and a new key gets its TTL with its first fields.
 
 -- SHARDED is set in front of this: whether the server is a node of a Cluster.
 local SCHEMA = '1'
@@ -73,12 +78,19 @@ end
 local function issue(bucket, us, left)
   local last = redis.call('HGET', bucket, 'i')
   local number = math.max(us, tonumber(last or 0) + 1)
-  redis.call('HSET', bucket, 'i', text(number))
-  if not last then
-    redis.call('HSET', bucket, 'e', text(number - 1))
+  if last then
+    redis.call('HSET', bucket, 'i', text(number))
+  else
+    redis.call('HSET', bucket, 'i', text(number), 'e', text(number - 1))
   end
   lengthen(bucket, left)
   return number
+end
+
+-- The first write of a revocation: it changes nothing and takes no memory. A server that is out of memory lets a script finish
+-- whose first write takes none, and a revocation must not wait until somebody has made room.
+local function begin(bucket)
+  redis.call('HDEL', bucket, '')
 end
 
 -- Sessions issued until then are revoked; nil where the bucket is lost.
@@ -138,10 +150,10 @@ local function forget(session, bucket, digest, us)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
   publish(bucket, 'ended', digest, '')
+  redis.call('DEL', session)
   if tag then
     redis.pcall('ZREM', index_of(bucket, tag), digest) -- refused where a Cluster has the index elsewhere just now: a list drops it
   end
-  redis.call('DEL', session)
   return found ~= nil
 end
 

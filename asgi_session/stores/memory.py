@@ -18,7 +18,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
 from ..ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ..record import CONFLICT, Changes, Conflict, Draft, Record, changed
-from .base import StoreHealth, StoreStats
+from .base import MAX_LISTED, StoreHealth, StoreStats
 
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
@@ -143,12 +143,14 @@ class MemoryStore:
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
         now = self._clock.now()
-        found = [self._as_listed(self._users[key]) for key in self._of_user.get(user_id, ())]
+        found = [replace(self._as_listed(self._users[key]), data={}) for key in self._of_user.get(user_id, ())]
         live = [
             record
             for record in found
             if record.deadline > now and (record.revoked_at is None or now < record.revoked_at + REVOKED_IS_LISTED)
         ]
+        if len(live) > MAX_LISTED:
+            live = heapq.nlargest(MAX_LISTED, live, key=lambda record: (record.expires_at, record.issued))
         return sorted(live, key=lambda record: (record.created_at, record.issued), reverse=True)
 
     async def revoke(self, key: StoreKey) -> bool:
@@ -243,7 +245,7 @@ class MemoryStore:
     def _as_listed(self, record: Record) -> Record:
         epoch = self._epoch_of(record)
         if record.revoked_at is None and record.issued <= epoch:
-            return replace(record, revoked_at=epoch / 1_000_000, data={})
+            return replace(record, revoked_at=epoch / 1_000_000)
         return record
 
     def _changed(self, record: Record, changes: Changes) -> Record:

@@ -19,7 +19,14 @@ SLACK = 0.2
 CONNECT_IN_TESTS = 0.2
 """`test_outage.py` has the default's test."""
 FORGED = "000" + "A" * 43 + "." + "A" * 43
-PATHS = {"anonymous": "/public", "commit": "/write", "create": "/write", "login": "/login", "logout": "/logout", "revoke": "/revoke"}
+PATHS = {
+    "anonymous": "/public",
+    "commit": "/write",
+    "create": "/write",
+    "login": "/login",
+    "logout": "/logout",
+    "revoke": "/revoke",
+}
 BEGINS_AFTER_LOAD = {"commit", "login", "logout", "revoke"}
 WITHOUT_COOKIE = {"anonymous", "create", "limit-local", "limit-open", "limit-closed"}
 

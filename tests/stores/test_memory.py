@@ -142,6 +142,14 @@ async def test_bookkeeping_is_bounded(clock: ManualClock) -> None:
     assert max(held.values()) < 100, held
 
 
+async def test_a_list_is_bounded(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs in again and again gets a list of the newest."""
+    monkeypatch.setattr("asgi_session.stores.memory.MAX_LISTED", 3)
+    store = MemoryStore(clock=clock)
+    made = [await make(store, "ann") for _ in range(7)]
+    assert [record.key for record in await store.list_for_user("ann")] == [record.key for record in reversed(made[-3:])]
+
+
 async def test_cleanup_says_how_much_went(clock: ManualClock) -> None:
     """It drops what has expired, and only that."""
     store = MemoryStore(clock=clock)

@@ -21,6 +21,10 @@ class Keys:
         """Sorted set of one user's sessions."""
         return f"{self._namespace}:{{{bucket}}}:u:{tag}"
 
+    def session_beside(self, index: str, digest: str) -> str:
+        """Hash of a session that an index lists."""
+        return f"{index.rpartition(':u:')[0]}:s:{digest}"
+
     def news(self, bucket: str) -> str:
         """On a Cluster: the sharded channel with the news of one bucket, in the bucket's slot."""
         return f"{self._namespace}:{{{bucket}}}:n"

@@ -28,7 +28,7 @@ if ARGV[7] ~= '' then
 end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'u', ARGV[3], 't', ARGV[4], 'a', text(now))
-  list(KEYS[3], ARGV[1], number, absolute)
+  list(KEYS[3], ARGV[1], now + absolute, now)
 end
 for pair = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])

@@ -7,7 +7,7 @@
 --                                 the digest under which the session lives on (see moved)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
---   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
+--   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its absolute end (µs)
 -- An issue number is the server's time in microseconds, never given twice in a bucket and never smaller than the one before, so
 -- "issued at or before the epoch" is exact even when the server's clock steps back. Every key has a TTL; the bucket outlives
 -- every session of it. Where it is lost nevertheless (evicted, deleted by hand), they are over: nobody knows any more which of them
@@ -157,17 +157,29 @@ local function forget(session, bucket, digest, us)
   return found ~= nil
 end
 
--- Lists a session in its user's index, and looks at the two oldest entries, so that the index can't keep growing.
-local function list(index, digest, number, left)
-  local prefix = string.match(index, '^(.*:)u:') .. 's:'
-  for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
-    if redis.call('EXISTS', prefix .. oldest) == 0 then
-      redis.call('ZREM', index, oldest)
+-- Lists a session in its user's index until its absolute end (ms). Drops what is over by its own, so that the index can't keep
+-- growing. That a key is absent says that its session is over only where no slot can be on its way: then the next two to end are
+-- looked at, too. On a Cluster, a session that is not here may live on another node, and be lost from the index for good.
+local function list(index, digest, ends, now)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(1000 * now))
+  if not SHARDED then
+    local prefix = string.match(index, '^(.*:)u:') .. 's:'
+    for _, next_to_end in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+      if redis.call('EXISTS', prefix .. next_to_end) == 0 then
+        redis.call('ZREM', index, next_to_end)
+      end
     end
   end
-  redis.call('ZADD', index, text(number), digest)
-  outlive(index, left)
+  redis.call('ZADD', index, text(1000 * ends), digest)
+  outlive(index, ends - now)
 end
+
+-- Whether a step on a computed key was refused because a Cluster has that key on another node just now.
+local function is_elsewhere(problem)
+  return string.find(type(problem) == 'table' and problem.err or problem, 'non local key', 1, true) ~= nil
+end
+
+local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
 
 -- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
 -- number of values, field and value …, fields to remove.
@@ -207,6 +219,16 @@ end
 -- Applies the changes. `found` holds the times of the session. Returns its fields as they are then, also where it was given a time
 -- that is over and is gone by now.
 local function apply(session, bucket, found, at, now)
+  if ARGV[at + 2] ~= '' then
+    found.x = text(now + ARGV[at + 2])
+    if found.t and tonumber(found.x) > now then -- first of all: a computed key, which may be refused
+      local listed, problem = pcall(list, index_of(bucket, found.t), string.match(session, '[^:]+$'), found.x, now)
+      if not listed then
+        error(is_elsewhere(problem) and {err = ELSEWHERE} or problem)
+      end
+    end
+    lengthen(bucket, tonumber(ARGV[at + 2]))
+  end
   if ARGV[at] == '1' then
     for _, field in ipairs(redis.call('HKEYS', session)) do
       if string.sub(field, 1, 2) == 'd:' then
@@ -216,13 +238,6 @@ local function apply(session, bucket, found, at, now)
   end
   if ARGV[at + 1] ~= '' then
     found.i = ARGV[at + 1]
-  end
-  if ARGV[at + 2] ~= '' then
-    found.x = text(now + ARGV[at + 2])
-    lengthen(bucket, tonumber(ARGV[at + 2]))
-    if found.t then
-      outlive(index_of(bucket, found.t), tonumber(ARGV[at + 2]))
-    end
   end
   if ARGV[at + 3] ~= '' then
     redis.call('HSET', session, 'a', text(now), 'm', ARGV[at + 3])

@@ -150,6 +150,20 @@ async def test_a_list_is_bounded(clock: ManualClock, monkeypatch: pytest.MonkeyP
     assert [record.key for record in await store.list_for_user("ann")] == [record.key for record in reversed(made[-3:])]
 
 
+@pytest.mark.security("PR-02")
+async def test_new_sessions_take_away_what_has_expired(clock: ManualClock) -> None:
+    """Far below the bound, too, and without anybody who cleans up: a few each time, until none is left."""
+    store = MemoryStore(clock=clock)
+    for number in range(1000):
+        await make(store, f"user {number}" if number % 2 else None, idle=60)
+    clock.advance(40 * DAY)
+    for _ in range(200):
+        before = (await store.stats()).sessions
+        await make(store)
+        assert (await store.stats()).sessions >= before - 10, "one request pays for all"
+    assert (await store.stats()).sessions == 200
+
+
 async def test_cleanup_says_how_much_went(clock: ManualClock) -> None:
     """It drops what has expired, and only that."""
     store = MemoryStore(clock=clock)

@@ -49,7 +49,7 @@ class RedisStore:
         self.client = client
         self.link: InvalidationLink = RedisLink(client, namespace)
         self._keys = Keys(namespace)
-        self._scripts = scripts(sharded=client.is_cluster)
+        self._scripts = scripts(sharded=client.is_cluster, database=client.database)
 
     def problems(self) -> list[Problem]:
         """A wrong URL or namespace."""

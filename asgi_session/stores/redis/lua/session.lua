@@ -23,7 +23,7 @@
 -- has it elsewhere just now: it is reached before the first write, or by a pcall. What still can break off is a missing right (see
 -- docs/deployment.md); so what ends a session comes before what tidies up after it, and a new key gets its TTL with its first fields.
 
--- SHARDED is set in front of this: whether the server is a node of a Cluster.
+-- Set in front of this: SHARDED, whether the server is a node of a Cluster; NEWS, how the channel of all news ends elsewhere.
 local SCHEMA = '1'
 
 local function now_us()
@@ -52,7 +52,7 @@ local function publish(bucket, kind, subject, detail)
       error('the Redis user may not publish: grant it the channels of the namespace')
     end
   else
-    redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. ':n', news)
+    redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. NEWS, news)
   end
 end
 

@@ -40,9 +40,11 @@ class SessionEngine:
             self.store.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     async def drain(self) -> None:
-        """Wait for the steps that are under way."""
-        if self.steps:
-            await asyncio.wait(self.steps)
+        """Wait for the steps that are under way on this event loop; those of one that is dead would never end."""
+        loop = asyncio.get_running_loop()
+        mine = [step for step in self.steps if step.get_loop() is loop]
+        if mine:
+            await asyncio.wait(mine)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.steps.discard(task)

@@ -188,7 +188,9 @@ class SessionManager:
     # -- many -----------------------------------------------------------------------------------------------------------
 
     async def list_for_user(self, user_id: str) -> Sequence[StoredSession]:
-        """The user's sessions, newest first: live ones, and those revoked within the last day.
+        """The user's sessions, newest first: live ones, and those revoked within the last day. Without their ``data``: see ``get``.
+
+        At most 1,000 (``asgi_session.stores.base.MAX_LISTED``): where there are more, those whose absolute end is farthest away.
 
         Raises:
             SessionError: ``user_id`` is no text, or an empty one.

@@ -79,3 +79,16 @@ async def test_an_error_that_nobody_waits_for_is_no_news(engine: SessionEngine) 
 async def test_draining_nothing_is_no_wait(engine: SessionEngine) -> None:
     """There may be no steps at all."""
     await engine.drain()
+
+
+def test_steps_of_another_event_loop_are_not_waited_for(engine: SessionEngine) -> None:
+    """One that was left in the middle of a step never ends it; a shutdown on a new one does end."""
+    left = asyncio.new_event_loop()
+    step = Step()
+    waiting = left.create_task(engine.finish(step()))
+    left.run_until_complete(step.begun.wait())
+    asyncio.run(asyncio.wait_for(engine.drain(), 1))
+    assert not step.ended
+    step.may_end.set()
+    left.run_until_complete(waiting)
+    left.close()

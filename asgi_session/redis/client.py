@@ -68,6 +68,8 @@ class RedisClient:
         self._link: Link | None = None
         self._closed = False
         self.is_cluster = self._address.kind == "cluster"
+        self.database = self._address.db
+        """Its number; a Cluster has only 0."""
 
     def __repr__(self) -> str:
         return f"RedisClient({self._address.kind} {self._address})"

@@ -15,6 +15,9 @@ from ..exceptions import Problem
 from ..ids import StoreKey
 from ..record import Changes, Conflict, Draft, Record
 
+MAX_LISTED = 1000
+"""Sessions in a list of a user's sessions, at most: whoever logs in again and again must not make it cost others their time."""
+
 
 @runtime_checkable
 class SessionStore(Protocol):
@@ -96,7 +99,10 @@ class UserSessions(Protocol):
     """The power to find and end the sessions of a user, or of everybody."""
 
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
-        """The user's live sessions and those revoked lately (``revoked_at``), newest first."""
+        """The user's live sessions and those revoked lately (``revoked_at``), newest first, without their ``data``.
+
+        At most ``MAX_LISTED``; where there are more, those whose absolute end is farthest away: of sessions made alike, the newest.
+        """
         ...
 
     async def revoke(self, key: StoreKey) -> bool:

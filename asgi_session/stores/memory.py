@@ -3,11 +3,12 @@
 All state belongs to the event loop's thread, and each method runs without an await between reading and writing: that is its
 atomic step. Records are immutable and their values are bytes, so nothing that a handler changes can reach another request.
 
-When ``max_sessions`` are held, expired sessions go first, then the anonymous one that was used least recently, then the
-logged-in one: a flood of visitors can't sign users out.
+Nothing runs by itself: each new session takes away a few that have expired. When ``max_sessions`` are held, all expired ones go
+first, then the anonymous one that was used least recently, then the logged-in one: a flood of visitors can't sign users out.
 """
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
 from ..ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ..record import CONFLICT, Changes, Conflict, Draft, Record, changed
-from .base import StoreHealth, StoreStats
+from .base import MAX_LISTED, StoreHealth, StoreStats
 
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
@@ -28,6 +29,9 @@ _TAKEN = "A new session id is taken already: the random source of this machine r
 MOVED_FOR = 60.0
 """Seconds for which it is known where a session went when its id was regenerated: longer than a request takes."""
 MAX_MOVES = 10_000
+
+_DROPS = 8
+"""Expired sessions that a new one takes away: more than the one that it adds, so that what is over goes while others come."""
 
 
 class MemoryStore:
@@ -80,6 +84,7 @@ class MemoryStore:
             metadata=MappingProxyType(dict(draft.metadata)),
             data=MappingProxyType(dict(draft.data)),
         )
+        self._drop_expired(now, looks=_DROPS)
         if record.deadline > now:  # a timeout of zero or less: the session has ended before it began
             self._keep(record)
             self._evict()
@@ -143,12 +148,14 @@ class MemoryStore:
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
         now = self._clock.now()
-        found = [self._as_listed(self._users[key]) for key in self._of_user.get(user_id, ())]
+        found = [replace(self._as_listed(self._users[key]), data={}) for key in self._of_user.get(user_id, ())]
         live = [
             record
             for record in found
             if record.deadline > now and (record.revoked_at is None or now < record.revoked_at + REVOKED_IS_LISTED)
         ]
+        if len(live) > MAX_LISTED:
+            live = heapq.nlargest(MAX_LISTED, live, key=lambda record: (record.expires_at, record.issued))
         return sorted(live, key=lambda record: (record.created_at, record.issued), reverse=True)
 
     async def revoke(self, key: StoreKey) -> bool:
@@ -156,6 +163,7 @@ class MemoryStore:
         key = self._where(key)
         record = self._live(key)
         if record is None:
+            self.link.tell(Invalidation("ended", key.bucket, key.digest))  # nothing is lost here, but who asks for an end gets it
             return False
         now = self._clock.now()
         self._keep(replace(record, revoked_at=now, data={}, expires_at=min(record.expires_at, now + REVOKED_IS_LISTED)))
@@ -242,7 +250,7 @@ class MemoryStore:
     def _as_listed(self, record: Record) -> Record:
         epoch = self._epoch_of(record)
         if record.revoked_at is None and record.issued <= epoch:
-            return replace(record, revoked_at=epoch / 1_000_000, data={})
+            return replace(record, revoked_at=epoch / 1_000_000)
         return record
 
     def _changed(self, record: Record, changes: Changes) -> Record:
@@ -270,9 +278,10 @@ class MemoryStore:
                 del self._of_user[record.user_id]
                 self._user_epochs.pop(record.user_id, None)  # nothing is left that it could revoke
 
-    def _drop_expired(self, now: float) -> int:
+    def _drop_expired(self, now: float, looks: float = math.inf) -> int:
         dropped = 0
-        while self._deadlines and self._deadlines[0][0] <= now:
+        while looks > 0 and self._deadlines and self._deadlines[0][0] <= now:
+            looks -= 1
             _, key = heapq.heappop(self._deadlines)
             record = self._users.get(key) or self._anonymous.get(key)
             if record is not None and record.deadline <= now:  # it may have been touched since

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from asgi_session import SessionManager, SessionMiddleware
+from asgi_session.redis import RedisClient
+from asgi_session.stores.redis import RedisStore
 from tests.faults.redis_faults import RedisRig, never_ready
 from tests.faults.site import Site
 from tests.services.fault_proxy import FaultProxy
 from tests.services.redis import RedisServer, started
+from tests.support.redis_time import let_time_pass
 
 SECRET = "correct-horse-battery-staple-0123456789"
 
@@ -72,3 +75,10 @@ async def new_session(url: str, user: str | None = "ann") -> str:
         made = await manager.create(user, {"name": "value"})
     assert made.credential is not None
     return made.credential
+
+
+async def let_a_day_pass(url: str) -> None:
+    """Make what is stored that much older: the idle timeout of a session that lives as long as by default is due to be slid."""
+    store = RedisStore(RedisClient(url))
+    await let_time_pass(store, 24 * 3600)
+    await store.stop()

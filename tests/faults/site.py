@@ -11,6 +11,8 @@ class Site:
     """A bare ASGI application."""
 
     def __init__(self) -> None:
+        self.other = ""
+        """Handle of somebody else's session, to be revoked."""
         self.between: Hook | None = None
         """Runs after the session was loaded, before the handler does what its path says."""
 
@@ -26,6 +28,10 @@ class Site:
                 await session.login("bob")
             case "/logout":
                 await session.logout()
+            case "/revoke":
+                manager = scope["asgi_session"].manager
+                await manager.revoke(self.other)
+                await manager.revoke_user("ben")
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         body = {"authenticated": scope["user"].is_authenticated}
         if scope["path"] != "/public":

@@ -59,12 +59,14 @@ REDIS_OPERATIONS = (
     Operation("anonymous", "A request without a credential that does not fill a session"),
     Operation("forged", "A request with a cookie that we did not sign"),
     Operation("load", "A request with a session cookie, at first sight in this process"),
-    Operation("load-anonymous", 'The same with `on_store_error="anonymous"`'),
+    Operation("load-due", "The same, its idle timeout due to be slid"),
+    Operation("load-anonymous", 'A session cookie at first sight, with `on_store_error="anonymous"`'),
     Operation("load-bearer", "A request with a session id as its bearer, at first sight in this process"),
     Operation("commit", "A handler changed its session; the fault begins after the load"),
     Operation("create", "A visitor's first value"),
     Operation("login", "`await session.login(...)`; the fault begins after the load"),
     Operation("logout", "`await session.logout()`; the fault begins after the load"),
+    Operation("revoke", "`await manager.revoke(...)` and `revoke_user(...)`; the fault begins after the load"),
     Operation("limit-local", 'A rate limit with `on_store_error="local"`, the default'),
     Operation("limit-open", 'A rate limit with `on_store_error="open"`'),
     Operation("limit-closed", 'A rate limit with `on_store_error="closed"`'),
@@ -97,6 +99,9 @@ _AS_NOBODY = Outcome("open", 200, "anonymous, nothing is saved; cookie untouched
 _NOT_SAVED = Outcome("closed", 503, "in place of the application's answer; cookie untouched")
 _NOT_CREATED = Outcome("closed", 503, "in place of the application's answer; no cookie")
 _NOT_LOGGED_IN = Outcome("closed", 503, "nobody is logged in; cookie untouched")
+_REVOKED = Outcome("unaffected", 200, "Redis still serves it, and every process hears of it", AT_ONCE)
+_NOT_REVOKED = Outcome("closed", 503, "the sessions may live on")
+_SERVED_UNSLID = Outcome("unaffected", 200, "Redis still serves it; slid when it can be", AT_ONCE)
 _NOT_LOGGED_OUT = Outcome("closed", 503, "the session may live on; cookie untouched, so that the user can try again")
 _COUNTED_HERE = Outcome("degraded", 200, "each process goes on counting for itself; 429 beyond the limit", DECISION)
 _UNCOUNTED = Outcome("open", 200, "not counted", DECISION)
@@ -106,19 +111,27 @@ _SILENT: Mapping[str, Outcome] = {
     "anonymous": _UNAFFECTED,
     "forged": _UNAFFECTED,
     "load": _REFUSED,
+    "load-due": _REFUSED,
     "load-anonymous": _AS_NOBODY,
     "load-bearer": _REFUSED,
     "commit": _NOT_SAVED,
     "create": _NOT_CREATED,
     "login": _NOT_LOGGED_IN,
     "logout": _NOT_LOGGED_OUT,
+    "revoke": _NOT_REVOKED,
     "limit-local": _COUNTED_HERE,
     "limit-open": _UNCOUNTED,
     "limit-closed": _NOT_COUNTED,
 }
 """A Redis of which nothing can be had."""
 
-_READS_ONLY: Mapping[str, Outcome] = {**_SILENT, "load": _SERVED, "load-anonymous": _SERVED, "load-bearer": _SERVED}
+_READS_ONLY: Mapping[str, Outcome] = {
+    **_SILENT,
+    "load": _SERVED,
+    "load-due": _SERVED_UNSLID,
+    "load-anonymous": _SERVED,
+    "load-bearer": _SERVED,
+}
 """A Redis that answers questions but takes nothing."""
 
 REDIS: Cells = {
@@ -131,7 +144,7 @@ REDIS: Cells = {
     "paused": _SILENT,
     "loading": _SILENT,
     "read-only": _READS_ONLY,
-    "out-of-memory": {**_READS_ONLY, "login": _LOGGED_IN, "logout": _LOGGED_OUT},
+    "out-of-memory": {**_READS_ONLY, "login": _LOGGED_IN, "logout": _LOGGED_OUT, "revoke": _REVOKED},
 }
 
 # -- the issuer of bearer tokens (Keycloak) -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from tests.faults import table
 from tests.faults.client import Answer, ask
-from tests.faults.conftest import MakeMiddleware, new_session
+from tests.faults.conftest import MakeMiddleware, let_a_day_pass, new_session
 from tests.faults.redis_faults import RedisRig
 
 pytestmark = pytest.mark.redis
@@ -19,8 +19,15 @@ SLACK = 0.2
 CONNECT_IN_TESTS = 0.2
 """`test_outage.py` has the default's test."""
 FORGED = "000" + "A" * 43 + "." + "A" * 43
-PATHS = {"anonymous": "/public", "commit": "/write", "create": "/write", "login": "/login", "logout": "/logout"}
-BEGINS_AFTER_LOAD = {"commit", "login", "logout"}
+PATHS = {
+    "anonymous": "/public",
+    "commit": "/write",
+    "create": "/write",
+    "login": "/login",
+    "logout": "/logout",
+    "revoke": "/revoke",
+}
+BEGINS_AFTER_LOAD = {"commit", "login", "logout", "revoke"}
 WITHOUT_COOKIE = {"anonymous", "create", "limit-local", "limit-open", "limit-closed"}
 
 CELLS = [(fault, operation) for fault in table.REDIS_FAULTS for operation in table.REDIS_OPERATIONS]
@@ -32,12 +39,16 @@ async def test_cell(fault: table.Fault, operation: table.Operation, rig: RedisRi
     """The fault, injected for real, has the outcome that the table promises, in the promised time."""
     expected = table.REDIS[fault.name][operation.name]
     credential = FORGED if operation.name == "forged" else await new_session(rig.server.url)
+    if operation.name == "load-due":
+        await let_a_day_pass(rig.server.url)
     connect_timeout = CONNECT_IN_TESTS if fault.name == "unreachable" else table.CONNECT
     store = RedisStore(RedisClient(rig.url, connect_timeout=connect_timeout))
     middleware = make_middleware(store=store, **_arguments(operation.name))
     await middleware.initialize()
     send = _request(operation.name, middleware, credential)
 
+    if operation.name == "revoke":
+        middleware.app.other = (await middleware.manager.create("ben")).handle  # type: ignore[attr-defined]
     if operation.name in BEGINS_AFTER_LOAD:
         middleware.app.between = lambda: rig.begin(fault.name)  # type: ignore[attr-defined]
     else:
@@ -53,6 +64,8 @@ async def test_cell(fault: table.Fault, operation: table.Operation, rig: RedisRi
         assert answer.header("cache-control") == "no-store"
     if operation.name in ("anonymous", "forged") or expected is table.REDIS["refused"]["load-anonymous"]:
         assert answer.json["authenticated"] is False
+    if expected is table.REDIS["out-of-memory"]["revoke"]:
+        assert [each.is_live for each in await middleware.manager.list_for_user("ben")] == [False]
     if operation.name == "limit-local":
         assert [(await send()).status for _ in range(2)] == [200, 429]
 

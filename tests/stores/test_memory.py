@@ -106,6 +106,16 @@ async def test_it_is_told_what_made_room(clock: ManualClock) -> None:
     assert news == [Invalidation("ended", first.key.bucket, first.key.digest)]
 
 
+@pytest.mark.security("LC-09", "LC-10")
+async def test_a_revocation_is_told_even_of_what_is_not_there(clock: ManualClock) -> None:
+    """Whoever listens may know a session that the store has dropped: an operator's word ends it there."""
+    store, news = MemoryStore(clock=clock), list[object]()
+    store.link.listen(news.append)
+    key = fresh_key(store, "ann")
+    assert await store.revoke(key) is False
+    assert news == [Invalidation("ended", key.bucket, key.digest)]
+
+
 async def test_expired_sessions_make_room_first(clock: ManualClock) -> None:
     """A live visitor is not dropped while an expired session still takes up room."""
     store = MemoryStore(max_sessions=2, clock=clock)
@@ -131,6 +141,28 @@ async def test_bookkeeping_is_bounded(clock: ManualClock) -> None:
     held = {name: len(value) for name, value in vars(store).items() if hasattr(value, "__len__")}
     assert held.pop("namespace") > 0
     assert max(held.values()) < 100, held
+
+
+async def test_a_list_is_bounded(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs in again and again gets a list of the newest."""
+    monkeypatch.setattr("asgi_session.stores.memory.MAX_LISTED", 3)
+    store = MemoryStore(clock=clock)
+    made = [await make(store, "ann") for _ in range(7)]
+    assert [record.key for record in await store.list_for_user("ann")] == [record.key for record in reversed(made[-3:])]
+
+
+@pytest.mark.security("PR-02")
+async def test_new_sessions_take_away_what_has_expired(clock: ManualClock) -> None:
+    """Far below the bound, too, and without anybody who cleans up: a few each time, until none is left."""
+    store = MemoryStore(clock=clock)
+    for number in range(1000):
+        await make(store, f"user {number}" if number % 2 else None, idle=60)
+    clock.advance(40 * DAY)
+    for _ in range(200):
+        before = (await store.stats()).sessions
+        await make(store)
+        assert (await store.stats()).sessions >= before - 10, "one request pays for all"
+    assert (await store.stats()).sessions == 200
 
 
 async def test_cleanup_says_how_much_went(clock: ManualClock) -> None:

@@ -55,7 +55,7 @@ class RedisLink:
         self._client = client
         self.monotonic = monotonic
         self.sleep = sleep
-        self._keys = Keys(namespace)
+        self._keys = Keys(namespace, client.database)
         self._listeners: tuple[Listener, ...] = ()  # replaced as a whole: it may change while it is walked through
         self._whole = Lease()
         self._leases: dict[str, Lease] = {}

@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from ...redis.script import Script
+from .keys import news_ending
 
 
 class Scripts(NamedTuple):
@@ -24,8 +25,9 @@ class Scripts(NamedTuple):
 
 
 @cache
-def scripts(*, sharded: bool) -> Scripts:
-    """The scripts; ``sharded``: for a Cluster, where news goes out by sharded channels."""
+def scripts(*, sharded: bool, database: int = 0) -> Scripts:
+    """The scripts; ``sharded``: for a Cluster, with sharded channels; ``database``: elsewhere, whose news it is."""
     folder = files("asgi_session.stores.redis") / "lua"
-    shared = f"local SHARDED = {str(sharded).lower()}\n" + (folder / "session.lua").read_text()
+    given = f"local SHARDED = {str(sharded).lower()}\nlocal NEWS = '{news_ending(database)}'\n"
+    shared = given + (folder / "session.lua").read_text()
     return Scripts(*(Script(name, shared + (folder / f"{name}.lua").read_text()) for name in Scripts._fields))

@@ -23,7 +23,7 @@ from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
 from ...redis.slots import SlotMoving
-from ..base import StoreHealth, StoreStats
+from ..base import MAX_LISTED, StoreHealth, StoreStats
 from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
 from .keys import Keys
 from .link import RedisLink
@@ -49,7 +49,7 @@ class RedisStore:
         self.client = client
         self.link: InvalidationLink = RedisLink(client, namespace)
         self._keys = Keys(namespace)
-        self._scripts = scripts(sharded=client.is_cluster)
+        self._scripts = scripts(sharded=client.is_cluster, database=client.database)
 
     def problems(self) -> list[Problem]:
         """A wrong URL or namespace."""
@@ -171,8 +171,12 @@ class RedisStore:
     async def list_for_user(self, user_id: str) -> Sequence[Record]:
         """See :meth:`UserSessions.list_for_user`."""
         bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
-        names = [self._keys.bucket(bucket), self._keys.index(bucket, tag)]
-        now, epoch, rows = await self.client.run(self._scripts.list, names, [tag])
+        index = self._keys.index(bucket, tag)
+        more = 1
+        while more:  # again only where so many entries were of sessions that are over that there may be others behind them
+            names = [self._keys.bucket(bucket), index]
+            now, epoch, rows, absent, more = await self.client.run(self._scripts.list, names, [tag, MAX_LISTED])
+            more = await self._prune(index, absent) and more
         records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1], now), int(epoch)) for row in rows]
         oldest = int(now) / 1000 - REVOKED_IS_LISTED
         listed = [record for record in records if record.revoked_at is None or record.revoked_at > oldest]
@@ -221,8 +225,22 @@ class RedisStore:
         """Redis removes expired sessions by itself; this removes what still lists them. How many entries went."""
         gone = 0
         async for index in self.client.scan(self._keys.all_indexes):
-            gone += await self.client.run(self._scripts.prune, [index], [])
+            listed = await self.client.command("ZRANGE", index, 0, -1, key=index)
+            with contextlib.suppress(SlotMoving):  # its entries are for the next time
+                for first in range(0, len(listed), MAX_LISTED):
+                    gone += await self._prune(index, listed[first : first + MAX_LISTED])
         return gone
+
+    async def _prune(self, index: str, digests: Sequence[bytes]) -> int:
+        """Drop from a user's index those of these sessions that are over; how many were.
+
+        Raises:
+            SlotMoving: nobody can tell just now, nothing was dropped.
+        """
+        if not digests:
+            return 0
+        sessions = [self._keys.session_beside(index, digest.decode()) for digest in digests]
+        return int(await self.client.run(self._scripts.prune, [index, *sessions], digests))
 
     async def _follow(self, key: StoreKey, step: Callable[[StoreKey], Awaitable[Any]]) -> tuple[StoreKey, Any]:
         """Take a step that ends a session, under the id that it has by now; returns where that was, and what the step says.
@@ -263,5 +281,5 @@ class RedisStore:
 
 def _as_listed(record: Record, epoch: int) -> Record:
     if record.revoked_at is None and record.issued <= epoch:
-        return replace(record, revoked_at=epoch / 1_000_000, data={})
+        return replace(record, revoked_at=epoch / 1_000_000)
     return record

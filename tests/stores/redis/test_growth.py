@@ -2,9 +2,12 @@
 
 from itertools import count, islice
 
+import pytest
+
 from asgi_session.ids import user_bucket
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
+from tests.services.redis import RedisServer
 from tests.stores.redis.inside import DAY, make
 from tests.support.redis_time import let_time_pass
 
@@ -17,14 +20,22 @@ async def indexed(store: RedisStore, bucket: str) -> int:
     return int(await store.client.command("ZCARD", index))
 
 
-async def test_an_index_is_cleaned_by_those_who_use_it(redis_store: RedisStore) -> None:
+async def test_an_index_is_cleaned_by_those_who_use_it(store: RedisStore) -> None:
     """Sessions that expire one by one leave no entries behind while the user keeps logging in."""
-    long = await make(redis_store, "ann", idle=100 * DAY, absolute=100 * DAY)
+    long = await make(store, "ann", idle=100 * DAY, absolute=100 * DAY)
     for _ in range(20):
         for _ in range(2):
-            await make(redis_store, "ann", idle=60, absolute=60)
+            await make(store, "ann", idle=60, absolute=60)
+        await let_time_pass(store, 61)
+    assert await indexed(store, long.key.bucket) <= 3
+
+
+async def test_an_index_is_cleaned_of_what_nobody_used(redis_store: RedisStore) -> None:
+    """Also before the absolute end of sessions that were left alone, where an absent key is proof enough."""
+    for _ in range(20):
+        last = await make(redis_store, "ann", idle=60, absolute=DAY)
         await let_time_pass(redis_store, 61)
-    assert await indexed(redis_store, long.key.bucket) <= 25
+    assert await indexed(redis_store, last.key.bucket) <= 3
 
 
 async def test_a_list_cleans_the_index_that_it_reads(redis_store: RedisStore) -> None:
@@ -35,6 +46,26 @@ async def test_a_list_cleans_the_index_that_it_reads(redis_store: RedisStore) ->
     await let_time_pass(redis_store, 61)
     assert [record.key for record in await redis_store.list_for_user("ann")] == [long.key]
     assert await indexed(redis_store, long.key.bucket) == 1
+
+
+async def test_a_list_is_bounded(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs in again and again gets a list of the newest, also where most of what is listed has expired by itself."""
+    monkeypatch.setattr("asgi_session.stores.redis.store.MAX_LISTED", 3)
+    made = [await make(store, "ann", absolute=DAY + number, a=b"1") for number in range(7)]
+    asked = [record.key for record in await store.list_for_user("ann")]
+    assert asked == [record.key for record in reversed(made[-3:])]
+    for _ in range(20):
+        await make(store, "ann", idle=60, absolute=2 * DAY)
+    await let_time_pass(store, 61)
+    assert [record.key for record in await store.list_for_user("ann")] == asked
+
+
+async def test_a_list_reads_no_values(redis_store: RedisStore, redis_server: RedisServer) -> None:
+    """What it costs does not grow with what is in the sessions."""
+    await make(redis_store, "ann", a=b"1")
+    with redis_server.traffic() as traffic:
+        assert [dict(listed.data) for listed in await redis_store.list_for_user("ann")] == [{}]
+    assert "hgetall" not in traffic.commands
 
 
 async def test_cleanup_says_how_much_went(store: RedisStore) -> None:

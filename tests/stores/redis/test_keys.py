@@ -1,6 +1,7 @@
 """What lies in Redis: names, lives, slots, and nothing that opens anything."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from asgi_session.redis.slots import slot_of
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.testing.base import fresh_key, key_beside
+from tests.cache.workers import until
 from tests.stores.redis.inside import DAY, content, keys, lives, make
 from tests.support.redis_time import let_time_pass
 
@@ -206,6 +208,28 @@ async def test_keys_are_as_documented(store: RedisStore) -> None:
     assert all(re.fullmatch(prefix + r"(s:[A-Za-z0-9_-]{43}|b|u:[A-Za-z0-9_-]{22})", key) for key in await keys(store))
     fields = (await content(store))[names.session(record.key)]
     assert set(fields) == {b"v", b"u", b"t", b"c", b"l", b"i", b"x", b"n", b"g", b"a", b"d:a"}
+
+
+@pytest.mark.security("LC-09")
+async def test_databases_share_no_news(redis_url: str, namespace: str) -> None:
+    """Channels know no databases: what is revoked in one of them closes no socket of another, and is heard in its own."""
+    url = redis_url.removesuffix("/0")
+    here, there, same = (RedisStore(RedisClient(f"{url}/{database}"), namespace=namespace) for database in (0, 1, 1))
+    heard: dict[RedisStore, list[object]] = {here: [], same: []}
+    for store, news in heard.items():
+        await store.link.start()
+        await until(lambda store=store: store.link.lease("000").until > time.monotonic(), "the link is up", seconds=10)  # type: ignore[misc]
+        store.link.listen(news.append)
+    await there.revoke_user("ann")
+    await here.revoke_user("ben")  # told to its own listeners at once; what came before it over the wire is here before its echo
+    await until(lambda: len(heard[here]) > 1 and len(heard[same]) > 0, "the news are here", seconds=10)
+    tags = {name: user_tag(name, namespace) for name in ("ann", "ben")}
+    assert {news.subject for news in heard[here]} == {tags["ben"]}  # type: ignore[attr-defined]
+    assert {news.subject for news in heard[same]} == {tags["ann"]}  # type: ignore[attr-defined]
+    for store in heard:
+        await store.link.stop()
+    for store in (here, there, same):
+        await store.stop()
 
 
 async def test_namespaces_share_a_server_and_nothing_else(redis_url: str) -> None:

@@ -82,6 +82,7 @@ class Client:
 
     def __init__(self, *, is_cluster: bool) -> None:
         self.is_cluster = is_cluster
+        self.database = 0
         self.places = {"one": Server()}
         self.down = False
 

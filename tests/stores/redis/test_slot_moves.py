@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from asgi_session.record import Record
+from asgi_session.ids import user_tag
+from asgi_session.record import Changes, Record
 from asgi_session.redis import RedisClient
 from asgi_session.redis.slots import SlotMoving
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.testing.base import facts, key_beside
 from tests.services.cluster import ClusterNode, RedisCluster
-from tests.stores.redis.inside import make
+from tests.stores.redis.inside import DAY, lives, make
 
 
 class ClientWithHook(RedisClient):
@@ -93,3 +94,59 @@ async def test_a_session_that_moves_between_the_two_questions_is_found(
             await store.load(record.key)
         client.hook = lambda: None
         assert facts(await store.load(record.key)) == facts(record)
+
+
+@pytest.mark.parametrize("apart", ["session", "index", "bucket and index"])
+@pytest.mark.security("ST-07", "ST-15")
+async def test_a_session_stays_listed_while_its_slot_moves(
+    store: RedisStore, cluster: RedisCluster, record: Record, apart: str
+) -> None:
+    """Where it can't be told whether a listed session is over, the list is unavailable, and nothing is dropped from it."""
+    names = Keys(store.namespace)
+    bucket, index = names.bucket(record.key.bucket), names.index(record.key.bucket, user_tag("ann", store.namespace))
+    moved = {"session": [names.session(record.key)], "index": [index], "bucket and index": [bucket, index]}
+    with cluster.migrating(cluster.slot_of(bucket)) as (source, target):
+        move(source, target, *moved[apart])
+        with pytest.raises(SlotMoving):
+            await store.list_for_user("ann")
+        assert await store.cleanup() == 0
+    assert [listed.key for listed in await store.list_for_user("ann")] == [record.key]
+
+
+@pytest.mark.security("LC-01", "ST-15")
+async def test_an_extension_is_refused_as_a_whole_while_the_index_is_elsewhere(
+    store: RedisStore, cluster: RedisCluster, record: Record
+) -> None:
+    """The session is as it was, with all its values, until its index can say for how long it has to be listed."""
+    names = Keys(store.namespace)
+    with cluster.migrating(cluster.slot_of(names.bucket(record.key.bucket))) as (source, target):
+        move(source, target, names.index(record.key.bucket, user_tag("ann", store.namespace)))
+        with pytest.raises(SlotMoving):
+            await store.commit(record.key, Changes(clear=True, lifetime=9 * DAY))
+        assert facts(await store.load(record.key)) == facts(record)
+    assert isinstance(await store.commit(record.key, Changes(clear=True, lifetime=9 * DAY)), Record)
+
+
+@pytest.mark.parametrize("end", ["destroy", "revoke"])
+@pytest.mark.security("LC-01", "LC-17", "ST-15")
+async def test_an_end_reaches_the_session_while_the_index_is_elsewhere(
+    store: RedisStore, cluster: RedisCluster, record: Record, end: str
+) -> None:
+    """It is over at once, and listed accordingly when the slot has moved."""
+    names = Keys(store.namespace)
+    with cluster.migrating(cluster.slot_of(names.bucket(record.key.bucket))) as (source, target):
+        move(source, target, names.index(record.key.bucket, user_tag("ann", store.namespace)))
+        assert await (store.destroy(record.key) if end == "destroy" else store.revoke(record.key)) is True
+        assert await store.load(record.key) is None
+    assert [listed.revoked_at is None for listed in await store.list_for_user("ann")] == ([] if end == "destroy" else [False])
+
+
+@pytest.mark.security("LC-05", "ST-15")
+async def test_a_login_that_is_refused_leaves_no_key_for_ever(store: RedisStore, cluster: RedisCluster, record: Record) -> None:
+    """While one of the user's other sessions is on the next node already."""
+    names = Keys(store.namespace)
+    with cluster.migrating(cluster.slot_of(names.bucket(record.key.bucket))) as (source, target):
+        move(source, target, names.session(record.key))
+        with pytest.raises(SlotMoving):
+            await make(store, "ann")
+        assert all(life > 0 for life in (await lives(store)).values())

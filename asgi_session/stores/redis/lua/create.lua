@@ -22,15 +22,15 @@ end
 local number = issue(KEYS[2], us, absolute)
 redis.call('HSET', KEYS[1], 'v', SCHEMA, 'c', text(now), 'l', text(now), 'i', text(idle), 'x', text(now + absolute),
   'n', text(number), 'g', '1')
+redis.call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
 if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[1], 'm', ARGV[7])
 end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'u', ARGV[3], 't', ARGV[4], 'a', text(now))
-  list(KEYS[3], ARGV[1], number, absolute)
+  list(KEYS[3], ARGV[1], now + absolute, now)
 end
 for pair = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])
 end
-redis.call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
 return {text(now), text(number)}

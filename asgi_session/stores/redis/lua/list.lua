@@ -1,14 +1,34 @@
--- KEYS: the user's bucket, the index of the user's sessions. ARGV: user tag.
--- Returns the time (ms), the epoch and, for each session that can be shown, its digest and fields.
+-- KEYS: the user's bucket, the index of the user's sessions. ARGV: user tag, how many sessions at most.
+-- Returns the time (ms), the epoch, for each session that can be shown its digest and fields without its values, the digests of those
+-- that are not here (see prune), and whether there may be more of either. Its cost is bounded, however many sessions a user has made:
+-- the server does nothing else meanwhile.
+local SHOWN = {'v', 'u', 't', 'c', 'l', 'i', 'x', 'n', 'g', 'a', 'r', 'm'}
 local now = ms(now_us())
 local prefix = string.sub(KEYS[1], 1, -2) .. 's:'
-local sessions = {}
-for _, digest in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
-  local found, flat = fields(prefix .. digest)
+local most = tonumber(ARGV[2])
+local looked_at = redis.call('ZREVRANGE', KEYS[2], 0, 2 * most - 1)
+local sessions, absent = {}, {}
+for _, digest in ipairs(looked_at) do
+  if #sessions == most then
+    break
+  end
+  local values = redis.pcall('HMGET', prefix .. digest, unpack(SHOWN))
+  if values.err then
+    return redis.error_reply(is_elsewhere(values) and ELSEWHERE or values.err)
+  end
+  local found, flat = {}, {}
+  for at, field in ipairs(SHOWN) do
+    if values[at] then
+      found[field] = values[at]
+      flat[#flat + 1] = field
+      flat[#flat + 1] = values[at]
+    end
+  end
   if found.v == nil then
-    redis.call('ZREM', KEYS[2], digest) -- expired by its TTL
+    absent[#absent + 1] = digest
   elseif found.v == SCHEMA and now < deadline(found) then
     sessions[#sessions + 1] = {digest, flat}
   end
 end
-return {text(now), text(epoch(KEYS[1], ARGV[1]) or 1000 * now + 999), sessions}
+local more = #looked_at == 2 * most and #sessions < most
+return {text(now), text(epoch(KEYS[1], ARGV[1]) or 1000 * now + 999), sessions, absent, more and 1 or 0}

@@ -35,6 +35,6 @@ local number = issue(KEYS[3], us, found.x - now)
 redis.call('HSET', KEYS[2], 'n', text(number))
 if found.t then
   redis.call('ZREM', KEYS[4], ARGV[1])
-  list(KEYS[4], ARGV[2], number, found.x - now)
+  list(KEYS[4], ARGV[2], found.x, now)
 end
 return {apply(KEYS[2], KEYS[3], found, 4, now), text(now)}

@@ -6,10 +6,11 @@ local stays = kept and kept.t == ARGV[1]
 if ARGV[2] ~= '' and not stays then
   return 0
 end
+publish(KEYS[1], 'user', ARGV[1], stays and ARGV[2] or '') -- also where the bucket is lost: others may still have its sessions
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 1 -- no session was ever issued here, or all are over
 end
-publish(KEYS[1], 'user', ARGV[1], stays and ARGV[2] or '')
+begin(KEYS[1])
 redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], text(issue(KEYS[1], us, 0)))
 if stays then
   redis.call('HSET', KEYS[2], 'n', text(issue(KEYS[1], us, 0)))

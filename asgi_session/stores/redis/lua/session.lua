@@ -7,7 +7,7 @@
 --                                 the digest under which the session lives on (see moved)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
---   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its issue number
+--   ns:{b}:u:<tag>        zset    index of one user's sessions: digest, scored by its absolute end (µs)
 -- An issue number is the server's time in microseconds, never given twice in a bucket and never smaller than the one before, so
 -- "issued at or before the epoch" is exact even when the server's clock steps back. Every key has a TTL; the bucket outlives
 -- every session of it. Where it is lost nevertheless (evicted, deleted by hand), they are over: nobody knows any more which of them
@@ -17,8 +17,13 @@
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
 -- and an absent epoch would bring a revoked session back. Whoever ends a session whose id was regenerated is therefore told where
 -- it is now (see moved), and calls again with that key declared. Only the index, which decides nothing, is reached by a computed name.
+--
+-- What an abort leaves. A server refuses the first write of a script or none (READONLY, MISCONF, NOREPLICAS; OOM where that write may
+-- take memory), so what it refuses is refused as a whole. Only a computed key may be refused later, by a Cluster which
+-- has it elsewhere just now: it is reached before the first write, or by a pcall. What still can break off is a missing right (see
+-- docs/deployment.md); so what ends a session comes before what tidies up after it, and a new key gets its TTL with its first fields.
 
--- SHARDED is set in front of this: whether the server is a node of a Cluster.
+-- Set in front of this: SHARDED, whether the server is a node of a Cluster; NEWS, how the channel of all news ends elsewhere.
 local SCHEMA = '1'
 
 local function now_us()
@@ -47,7 +52,7 @@ local function publish(bucket, kind, subject, detail)
       error('the Redis user may not publish: grant it the channels of the namespace')
     end
   else
-    redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. ':n', news)
+    redis.call('PUBLISH', string.match(bucket, '^(.-):{') .. NEWS, news)
   end
 end
 
@@ -73,12 +78,19 @@ end
 local function issue(bucket, us, left)
   local last = redis.call('HGET', bucket, 'i')
   local number = math.max(us, tonumber(last or 0) + 1)
-  redis.call('HSET', bucket, 'i', text(number))
-  if not last then
-    redis.call('HSET', bucket, 'e', text(number - 1))
+  if last then
+    redis.call('HSET', bucket, 'i', text(number))
+  else
+    redis.call('HSET', bucket, 'i', text(number), 'e', text(number - 1))
   end
   lengthen(bucket, left)
   return number
+end
+
+-- The first write of a revocation: it changes nothing and takes no memory. A server that is out of memory lets a script finish
+-- whose first write takes none, and a revocation must not wait until somebody has made room.
+local function begin(bucket)
+  redis.call('HDEL', bucket, '')
 end
 
 -- Sessions issued until then are revoked; nil where the bucket is lost.
@@ -138,24 +150,36 @@ local function forget(session, bucket, digest, us)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
   publish(bucket, 'ended', digest, '')
+  redis.call('DEL', session)
   if tag then
     redis.pcall('ZREM', index_of(bucket, tag), digest) -- refused where a Cluster has the index elsewhere just now: a list drops it
   end
-  redis.call('DEL', session)
   return found ~= nil
 end
 
--- Lists a session in its user's index, and looks at the two oldest entries, so that the index can't keep growing.
-local function list(index, digest, number, left)
-  local prefix = string.match(index, '^(.*:)u:') .. 's:'
-  for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
-    if redis.call('EXISTS', prefix .. oldest) == 0 then
-      redis.call('ZREM', index, oldest)
+-- Lists a session in its user's index until its absolute end (ms). Drops what is over by its own, so that the index can't keep
+-- growing. That a key is absent says that its session is over only where no slot can be on its way: then the next two to end are
+-- looked at, too. On a Cluster, a session that is not here may live on another node, and be lost from the index for good.
+local function list(index, digest, ends, now)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(1000 * now))
+  if not SHARDED then
+    local prefix = string.match(index, '^(.*:)u:') .. 's:'
+    for _, next_to_end in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+      if redis.call('EXISTS', prefix .. next_to_end) == 0 then
+        redis.call('ZREM', index, next_to_end)
+      end
     end
   end
-  redis.call('ZADD', index, text(number), digest)
-  outlive(index, left)
+  redis.call('ZADD', index, text(1000 * ends), digest)
+  outlive(index, ends - now)
 end
+
+-- Whether a step on a computed key was refused because a Cluster has that key on another node just now.
+local function is_elsewhere(problem)
+  return string.find(type(problem) == 'table' and problem.err or problem, 'non local key', 1, true) ~= nil
+end
+
+local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
 
 -- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
 -- number of values, field and value …, fields to remove.
@@ -195,6 +219,16 @@ end
 -- Applies the changes. `found` holds the times of the session. Returns its fields as they are then, also where it was given a time
 -- that is over and is gone by now.
 local function apply(session, bucket, found, at, now)
+  if ARGV[at + 2] ~= '' then
+    found.x = text(now + ARGV[at + 2])
+    if found.t and tonumber(found.x) > now then -- first of all: a computed key, which may be refused
+      local listed, problem = pcall(list, index_of(bucket, found.t), string.match(session, '[^:]+$'), found.x, now)
+      if not listed then
+        error(is_elsewhere(problem) and {err = ELSEWHERE} or problem)
+      end
+    end
+    lengthen(bucket, tonumber(ARGV[at + 2]))
+  end
   if ARGV[at] == '1' then
     for _, field in ipairs(redis.call('HKEYS', session)) do
       if string.sub(field, 1, 2) == 'd:' then
@@ -204,13 +238,6 @@ local function apply(session, bucket, found, at, now)
   end
   if ARGV[at + 1] ~= '' then
     found.i = ARGV[at + 1]
-  end
-  if ARGV[at + 2] ~= '' then
-    found.x = text(now + ARGV[at + 2])
-    lengthen(bucket, tonumber(ARGV[at + 2]))
-    if found.t then
-      outlive(index_of(bucket, found.t), tonumber(ARGV[at + 2]))
-    end
   end
   if ARGV[at + 3] ~= '' then
     redis.call('HSET', session, 'a', text(now), 'm', ARGV[at + 3])

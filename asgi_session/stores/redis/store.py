@@ -172,11 +172,11 @@ class RedisStore:
         """See :meth:`UserSessions.list_for_user`."""
         bucket, tag = user_bucket(user_id, self.namespace), user_tag(user_id, self.namespace)
         index = self._keys.index(bucket, tag)
-        more = 1
-        while more:  # again only where so many entries were of sessions that are over that there may be others behind them
-            names = [self._keys.bucket(bucket), index]
+        names = [self._keys.bucket(bucket), index]
+        while True:  # again only where so many entries were of sessions that are over that there may be others behind them
             now, epoch, rows, absent, more = await self.client.run(self._scripts.list, names, [tag, MAX_LISTED])
-            more = await self._prune(index, absent) and more
+            if not (await self._prune(index, absent) and more):
+                break
         records = [_as_listed(record_of(StoreKey(bucket, row[0].decode()), row[1], now), int(epoch)) for row in rows]
         oldest = int(now) / 1000 - REVOKED_IS_LISTED
         listed = [record for record in records if record.revoked_at is None or record.revoked_at > oldest]

@@ -220,7 +220,10 @@ async def test_a_client_that_leaves_during_the_save_does_not_stop_it(step: str) 
         live = await browser.app.manager.list_for_user("alice")
         expected = {"create": 0, "destroy": 0}.get(step, 1)
         assert len(live) == expected
-        assert all(session.data == {"changed": True} for session in live)
+        for session in live:
+            found = await browser.app.manager.get(session.handle)
+            assert found is not None
+            assert found.data == {"changed": True}
         assert store.holds() == (0 if step == "destroy" else 1)
 
 

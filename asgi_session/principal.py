@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .session import Session
     from .tokens.base import VerifiedToken
-
-
-_set = object.__setattr__  # past the refusal that follows
 
 
 class _Shared:
@@ -49,15 +48,10 @@ class Principal(_Shared, BaseUser):
         return f"Principal(issuer={self.issuer!r})"
 
 
-class _Visitor(_Shared, UnauthenticatedUser):
-    """Nobody known, but a session, on which the response depends in any case."""
-
-
-class Stranger(_Visitor):
+class Stranger(_Shared, UnauthenticatedUser):
     """Nobody known. A response for which a handler looked would be another one for who is: it depends on the cookie."""
 
-    def __init__(self, session: "Session") -> None:
-        _set(self, "_session", session)
+    __slots__ = ("_session",)
 
     _session: "Session"
 
@@ -90,8 +84,7 @@ class _Credentials(_Shared, AuthCredentials):
 class StrangersCredentials(_Shared, AuthCredentials):
     """None; whoever looks (``requires``) makes a response that depends on the cookie."""
 
-    def __init__(self, session: "Session") -> None:
-        _set(self, "_session", session)
+    __slots__ = ("_session",)
 
     _session: "Session"
 
@@ -102,9 +95,20 @@ class StrangersCredentials(_Shared, AuthCredentials):
         return ()
 
 
-ANONYMOUS = _Visitor()
-NO_CREDENTIALS = _Credentials()
 LOGGED_IN = _Credentials("authenticated")
+
+
+_new = object.__new__
+_set_of_user: "Callable[[Stranger, Session], None]" = Stranger.__dict__["_session"].__set__
+_set_of_credentials: "Callable[[StrangersCredentials, Session], None]" = StrangersCredentials.__dict__["_session"].__set__
+
+
+def strangers(session: "Session") -> tuple[Stranger, StrangersCredentials]:
+    """User and credentials of a request of nobody's; made for each of these, so without the detour of an ``__init__``."""
+    user, credentials = _new(Stranger), _new(StrangersCredentials)
+    _set_of_user(user, session)
+    _set_of_credentials(credentials, session)
+    return user, credentials
 
 
 def of_token(token: "VerifiedToken") -> tuple[Principal, AuthCredentials]:

@@ -6,7 +6,7 @@ import pytest
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
 from asgi_session import Session, VerifiedToken
-from asgi_session.principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, Stranger, StrangersCredentials, of_token
+from asgi_session.principal import LOGGED_IN, Principal, of_token, strangers
 
 
 def token(**parts: Any) -> VerifiedToken:
@@ -19,7 +19,6 @@ def test_a_principal_is_one_of_starlettes_users() -> None:
     user = Principal("alice")
     assert isinstance(user, BaseUser)
     assert (user.is_authenticated, user.identity, user.display_name, user.issuer) == (True, "alice", "alice", None)
-    assert not ANONYMOUS.is_authenticated
 
 
 @pytest.mark.security("LG-01")
@@ -43,16 +42,14 @@ def test_a_scope_can_not_pretend_to_be_a_login() -> None:
 
 def test_shared_credentials_can_not_be_changed_by_a_request() -> None:
     """What all requests share has nothing that one of them could append to."""
-    for shared in (NO_CREDENTIALS, LOGGED_IN):
-        assert isinstance(shared, AuthCredentials)
-        assert isinstance(shared.scopes, tuple)
-    assert (list(NO_CREDENTIALS.scopes), list(LOGGED_IN.scopes)) == ([], ["authenticated"])
+    assert isinstance(LOGGED_IN, AuthCredentials)
+    assert LOGGED_IN.scopes == ("authenticated",)
 
 
 def test_a_stranger_is_one_of_starlettes_users_too() -> None:
     """As unchangeable as the others, lest a handler works for strangers only."""
     session = Session()
-    user, credentials = Stranger(session), StrangersCredentials(session)
+    user, credentials = strangers(session)
     assert isinstance(user, UnauthenticatedUser)
     assert isinstance(credentials, AuthCredentials)
     assert not session.accessed

@@ -144,11 +144,10 @@ class Commit:
         record = request.transaction.record
         by_cookie = request.cookie is not None
         cookie = self._cookie(request.cookie) if request.cookie is not None else None
-        if record is not None:  # whoever it belongs to: encoders written in C read a dictionary without asking it
-            personal, varies = cookie is not None or record.user_id is not None, True
-        else:  # one that has ended meanwhile may have been read before
-            personal = cookie is not None or request.transaction.ended or request.public.token is not None
-            varies = personal or request.session.accessed or not by_cookie
+        personal = cookie is not None or (record is not None and record.user_id is not None) or request.public.token is not None
+        if record is None and request.transaction.ended:  # it may have been read before that
+            personal = True
+        varies = personal or request.session.accessed or not by_cookie  # of a user, a handler may know by scope["user"] alone
         limits = request.public.rate_limits
         if not (varies or personal or limits):
             return None

@@ -3,7 +3,7 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import ANONYMOUS, LOGGED_IN, NO_CREDENTIALS, Principal, Stranger, StrangersCredentials
+from ..principal import LOGGED_IN, Principal, strangers
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
@@ -19,7 +19,7 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None
     request.public.verdict = verdict
     request.session = session = Transaction.new_session(engine, request.client, presented)
     request.transaction = session.transaction
-    request.scope["user"], request.scope["auth"] = Stranger(session), StrangersCredentials(session)
+    request.scope["user"], request.scope["auth"] = strangers(session)
 
 
 def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:
@@ -38,7 +38,7 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     if principal is not None:
         request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:
-        request.scope["user"], request.scope["auth"] = ANONYMOUS, NO_CREDENTIALS
+        request.scope["user"], request.scope["auth"] = strangers(request.session)
 
 
 def principal_of(record: Record) -> Principal | None:

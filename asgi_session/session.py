@@ -163,7 +163,7 @@ class Session(dict[str, Any]):
     # -- a dictionary that notices ----------------------------------------------------------------------------------------
 
     def mark_accessed(self) -> None:
-        """Say that the response depends on the session, where it goes unnoticed: when an encoder in C reads ``scope["session"]``."""
+        """Say that the response depends on the session, which goes unnoticed where an encoder in C reads ``scope["session"]``."""
         self.accessed = True
 
     def mark_modified(self) -> None:

@@ -11,6 +11,8 @@ from asgi_session.ratelimit.base import Decision, Permit, Said, admitted
 
 SHARE = 10
 """A lease is at most one in so many of the uses that are left."""
+LEAST = 50
+"""While the limit is far, a lease is at least one in so many of all uses: who comes now and then needs few questions, too."""
 BUSY = 10
 """Wishes within the time that a lease is for (a second), from which on a bundle counts as busy."""
 LONGEST_REST = 3.0
@@ -27,6 +29,7 @@ class Bundle:
         "_answer",
         "_asked_at",
         "_costs",
+        "_least",
         "_left",
         "_most",
         "_recent",
@@ -48,7 +51,8 @@ class Bundle:
         """The question that is under way; all who wait share it."""
         self.waiting = 0
         self._costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
-        self._most = min((quota.limit // permit.cost for permit in permits for quota in permit.policy.quotas), default=0) // SHARE
+        all_uses = min((quota.limit // permit.cost for permit in permits for quota in permit.policy.quotas), default=0)
+        self._most, self._least = all_uses // SHARE, all_uses // LEAST
         self._left = 0
         """Uses."""
         self._rested = False
@@ -118,14 +122,15 @@ class Bundle:
     def size(self, now: float, ahead: float) -> int:
         """How many uses to ask for now: one for each who waits, and more for those who will come within ``ahead`` seconds.
 
-        While the limit is far, that is as many as came lately, but a small share of what was left; near the limit, one. Where
-        requests were turned away until now, what has come free since is theirs: as many as those, but a small share of the limit.
+        While the limit is far, that is as many as came lately; at least a small share of the limit, at most one of what was left.
+        Near the limit, one. Where requests were turned away until now, what has come free since is theirs: as many as those, but
+        a small share of the limit.
         """
         elapsed = now - self._asked_at
         faded = min(1.0, elapsed / ahead)
         self._recent = self._recent * (1 - faded) + self._wanted * (1.0 if faded < 1 else ahead / elapsed)
         room = min((said.remaining // cost for cost, said in self._answer), default=0)
-        more = min(int(self._recent), room // SHARE)
+        more = min(max(int(self._recent), self._least), room // SHARE)
         self._rested = bool(self._turned_away) and self._recent >= BUSY and now < self._refused_until + LONGEST_REST
         if self._rested:
             more = min(self._turned_away, self._most)

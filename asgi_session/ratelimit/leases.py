@@ -5,8 +5,8 @@ has counted it as used when it is granted, so however many processes hold leases
 at the other end: units that are not spent before the window in which they were counted ends are lost. So
 
 * a lease is spent before the end of that window, as the shared limiter saw it when it was asked, or not at all;
-* it is as large as what the process was asked for in the last second, and never more than a tenth of what is left:
-  near the limit, permits are asked for one at a time;
+* it is as large as what the process was asked for in the last second, a fiftieth of the limit at least, and never more than a tenth
+  of what is left: near the limit, permits are asked for one at a time;
 * a bundle that was refused is refused here, without asking, until the time that was announced for it;
 * a look without use, the exact log (``"moving"``: its promise is about each single moment), and what each process counts for
   itself are never leased.

@@ -112,8 +112,9 @@ BENCHMARK = Benchmark(
     title="Rate limits: trips to Redis",
     explanation="""\
 Requests of one client come at a steady rate, on one process or shared by several, while the limit of the minute is a little,
-twice or ten times as high. Permits are leased in batches, as large as what a second needed lately and at most a tenth of what is
-left: a slow key asks for each request, and a busy one that is far from its limit about once a second in each process.
+twice or ten times as high. Permits are leased in batches, as large as what a second needed lately, a fiftieth of the limit at least
+and a tenth of what is left at most: a slow key that is far from its limit asks for few of its requests, and a busy one about once a
+second in each process.
 
 The last rows ask for more than there is, for two and a half windows. Near the limit permits are asked for one at a time, so that
 none lies with a process that does not need it; and where a busy key was refused, its process asks again after a twentieth of the

@@ -3,9 +3,11 @@
 The lists and dictionaries of a cached session are the same objects for all requests. ``Session`` gives a request a copy of its own
 as soon as it asks for one of them, so handlers never meet these classes. Who reads a dictionary's memory without asking it (orjson,
 msgspec and pydantic do) finds the right values; who tries to change one of them that way is refused, where another request would
-otherwise see the change (design rule 4).
+otherwise see the change (design rule 4). Code in C that writes into a list's memory (``heapq``) can't be refused: what it does to a
+list that it got in this way is never saved, but others of the process would read it in the same way.
 """
 
+from threading import Lock
 from typing import Any, NoReturn
 
 from . import codec
@@ -63,6 +65,7 @@ for _name in ("append", "clear", "extend", "insert", "pop", "remove", "reverse",
 LENT = frozenset({LentDict, LentList})
 """The types by which ``Session`` knows what it may not give out."""
 
+_TAKING = Lock()
 _CONTAINERS = frozenset({dict, list})
 _PER_DICT, _PER_LIST, _PER_ELEMENT = 248, 88, 120
 """Bytes, measured (``tests/test_frozen.py``)."""
@@ -87,6 +90,16 @@ def most_memory(raw: bytes) -> int:
 def own(lent: LentDict | LentList) -> Any:
     """A copy that belongs to whoever asks, and that can be changed to the bottom."""
     return codec.decode(lent.raw)
+
+
+def take(values: dict[str, Any], key: str, lent: Any) -> Any:
+    """``own``, in the place of ``lent`` among the values; the same copy for all threads of a request that ask at once."""
+    with _TAKING:
+        value = dict.get(values, key, lent)
+        if type(value) in LENT:
+            value = own(value)
+            dict.__setitem__(values, key, value)
+    return value
 
 
 def _frozen(value: Any) -> Any:

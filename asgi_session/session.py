@@ -6,7 +6,7 @@ It knows what a handler did to it, and passes the verbs (login, logout …) to i
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Self
 
-from .frozen import LENT, own
+from .frozen import LENT, own, take
 
 if TYPE_CHECKING:
     from .record import Record
@@ -174,10 +174,8 @@ class Session(dict[str, Any]):
 
     def _take(self, key: str, lent: Any) -> Any:
         """A list or dictionary that was lent so far: from now on, this session's own."""
-        value = own(lent)
-        super().__setitem__(key, value)
         self.owns = True
-        return value
+        return take(self, key, lent)
 
     def _take_all(self) -> None:
         self.accessed = True

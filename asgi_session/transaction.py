@@ -124,28 +124,11 @@ class Transaction:
         """See :meth:`Session.login`."""
         require_user_id(user_id)
         self._refuse_if_closed()
-        async with self._exclusive():
-            old = self.record
-            lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
-            session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
-            if old is not None and old.user_id == user_id:
-                if await self._login_again(session, old, session_id, lifetimes):
-                    return
-                keep = list(dict.keys(session))
-            values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
-            data = self._encoded(values)
-            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
-            replaces = old.key if old is not None else self._not_loaded
-            record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft, replaces=replaces))
-            self._reset(session, values)
-            self._rebase(session, record, data)
-            self._announce(session_id)
+        await self._engine.finish(self._login(session, user_id, keep, lifetime))
 
     async def logout(self, session: Session) -> None:
         """See :meth:`Session.logout`."""
-        async with self._exclusive():
-            await self._destroy()
-            self._reset(session, {})
+        await self._engine.finish(self._logout(session))
 
     def regenerate_id(self, session: Session) -> None:
         """See :meth:`Session.regenerate_id`."""
@@ -156,14 +139,15 @@ class Transaction:
 
     async def revoke_others(self) -> None:
         """See :meth:`Session.revoke_others`."""
-        store, record = self._engine.store, self.record
-        if record is None or record.user_id is None:
-            raise SessionError("revoke_others() needs a user who is logged in. Call login() first.")
-        if not isinstance(store, UserSessions):
-            raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
-        if not await self._engine.finish(store.revoke_user(record.user_id, keep=record.key)):
-            self._refuse()
-            raise SessionGone("This session has ended, so it can't end others.")
+        async with self._exclusive():
+            store, record = self._engine.store, self.record
+            if record is None or record.user_id is None:
+                raise SessionError("revoke_others() needs a user who is logged in. Call login() first.")
+            if not isinstance(store, UserSessions):
+                raise SessionError(f"{type(store).__name__} can't find the sessions of a user. Use another store.")
+            if not await self._engine.finish(store.revoke_user(record.user_id, keep=record.key)):
+                self._refuse()
+                raise SessionGone("This session has ended, so it can't end others.")
 
     async def require_fresh(self) -> None:
         """See :meth:`Session.require_fresh`."""
@@ -204,15 +188,17 @@ class Transaction:
 
     def replace_data(self, session: Session, data: object) -> None:
         """The handler put something else into ``scope["session"]``: a mapping is the new data, anything else clears them."""
-        session.mark_modified()
         values = {str(key): value for key, value in data.items()} if isinstance(data, Mapping) else {}
+        if isinstance(data, Mapping) and not values and not dict.__len__(session):
+            return  # written back as it was; who had nothing has ended nothing
+        session.mark_modified()
         dict.clear(session)
         dict.update(session, values)
         session.cleared = session.cleared or not values
 
     def is_dirty(self, session: Session) -> bool:
-        """Whether a commit would do anything. CPU only."""
-        return session.modified or self._next_id is not None or (session.owns and self._baseline.differs_inside(session))
+        """Whether a commit would do anything, or another task of the request is just doing something. CPU only."""
+        return self._has_changes(session) or (self._lock is not None and self._lock.locked())
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
         """Save what changed, in one step of the store, and say what happened.
@@ -222,16 +208,62 @@ class Transaction:
         """
         if not self.is_dirty(session):
             return Outcome.UNCHANGED
-        async with self._exclusive():
-            # what a save was refused for must not slip in with the response; only the handler can say that it may, or end it all
-            held_back = self._in_conflict and not (session.cleared and self._is_emptied(session))
-            self.outcome = Outcome.CONFLICT if held_back else await self._commit(session, if_unchanged)
-            self._in_conflict = self.outcome is Outcome.CONFLICT
-            return self.outcome
+        return await self._engine.finish(self._commit(session, if_unchanged))
+
+    def _has_changes(self, session: Session) -> bool:
+        return session.modified or self._next_id is not None or (session.owns and self._baseline.differs_inside(session))
 
     # -- steps ----------------------------------------------------------------------------------------------------------
 
+    # Each goes on to its end when the request is cancelled, with what it has to note here afterwards.
+
+    async def _login(self, session: Session, user_id: str, keep: Iterable[str], lifetime: float | None) -> None:
+        async with self._exclusive():
+            old = self.record
+            lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
+            session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
+            if old is not None and old.user_id == user_id:
+                if await self._login_again(session, old, session_id, lifetimes):
+                    return
+                keep = list(dict.keys(session))
+            values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
+            data = self._encoded(values)
+            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
+            replaces = old.key if old is not None else self._not_loaded
+            record = await self._engine.store.create(store_key(session_id), draft, replaces=replaces)
+            self._reset(session, values)
+            self._rebase(session, record, data)
+            self._announce(session_id)
+
+    async def _logout(self, session: Session) -> None:
+        async with self._exclusive():
+            await self._destroy()
+            self._reset(session, {})
+
     async def _commit(self, session: Session, if_unchanged: bool) -> Outcome:
+        async with self._exclusive():
+            if not self._has_changes(session):
+                return Outcome.UNCHANGED  # another task has saved it meanwhile
+            # what a save was refused for must not slip in with the response; only the handler can say that it may, or end it all
+            if self._in_conflict and not (session.cleared and self._is_emptied(session)):
+                self.outcome = await self._renew(self.record, self._next_id)
+            else:
+                self.outcome = await self._save_all(session, if_unchanged)
+                self._in_conflict = self.outcome is Outcome.CONFLICT
+            return self.outcome
+
+    async def _renew(self, record: Record | None, session_id: str | None) -> Outcome:
+        """A conflict keeps back what the handler changed, but not the new id that it asked for."""
+        if record is None or session_id is None:
+            return Outcome.CONFLICT
+        moved = await self._engine.store.regenerate(record.key, store_key(session_id), Changes(), user_id=record.user_id)
+        if not isinstance(moved, Record):
+            return self._refuse()
+        self.record = replace(moved, version=record.version)  # whoever asks for "unchanged" still means what this request has read
+        self._announce(session_id)
+        return Outcome.CONFLICT
+
+    async def _save_all(self, session: Session, if_unchanged: bool) -> Outcome:
         if self._is_emptied(session):
             await self._destroy()
             self._reset(session, {})
@@ -307,7 +339,7 @@ class Transaction:
         cleared = session.cleared
         session.modified = session.cleared = False
         try:
-            saved = await self._engine.finish(step)
+            saved = await step
         except BaseException:
             session.modified, session.cleared = True, cleared or session.cleared
             raise
@@ -318,7 +350,7 @@ class Transaction:
     async def _destroy(self) -> None:
         key = self.record.key if self.record is not None else self._not_loaded
         if key is not None:
-            await self._engine.finish(self._engine.store.destroy(key))
+            await self._engine.store.destroy(key)
         if self.credential is not None:
             self.withdraw = True
         self.record, self.credential, self._not_loaded = None, None, None

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from asgi_session import Session
+from asgi_session.snapshot import Snapshot
+from tests.cache.parts import a_record
 
 DATA: dict[str, Any] = {"a": 1, "b": [1, {"c": None}]}
 WRITES: dict[str, Callable[[Session], Any]] = {
@@ -162,3 +164,13 @@ async def test_the_verbs_of_one_made_by_hand() -> None:
     for verb in (session.login("a"), session.logout(), session.save(), session.revoke_others()):
         with pytest.raises(TypeError, match="made by hand"):
             await verb
+
+
+def test_two_threads_take_the_same_copy() -> None:
+    """Both met the lent value; the one who comes second must not put another copy over what the first one changes."""
+    session = Snapshot(a_record(data={"key": b"[1]"})).session()
+    lent = dict.__getitem__(session, "key")
+    first, second = session._take("key", lent), session._take("key", lent)
+    first.append(2)
+    assert first is second
+    assert session["key"] == [1, 2]

@@ -209,6 +209,64 @@ async def test_a_cancelled_save_is_finished(work: Work) -> None:
     assert dict(await work.again(session)) == {"a": 2}
 
 
+@pytest.mark.security("LC-01", "ST-08")
+async def test_a_save_that_was_given_up_is_noted_all_the_same(work: Work) -> None:
+    """A handler's time limit ends its wait, not the step: the response knows the new id that the store knows."""
+    session = await work.stored(a=1)
+    session.regenerate_id()
+    gate = work.store.gates["regenerate"] = Gate()
+    saving = asyncio.ensure_future(session.save())
+    await gate.reached.wait()
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    assert session.transaction.is_dirty(session)
+    starting = asyncio.ensure_future(commit(session))
+    gate.opened.set()
+    assert await starting is Outcome.UNCHANGED
+    assert session.transaction.announce
+    assert work.store.calls["regenerate"] == 1
+    assert await work.store.load(store_key(work.engine.signer.unsign(session.transaction.credential or "") or "")) is not None
+
+
+@pytest.mark.security("LC-07", "ST-08")
+@pytest.mark.parametrize("verb", ["save", "login", "logout"])
+async def test_a_response_waits_for_what_another_task_does(work: Work, verb: str) -> None:
+    """Else it would say nothing of the cookie that belongs to what the store holds by then."""
+    session = work.begin(a=1) if verb != "logout" else await work.stored(a=1)
+    step = "destroy" if verb == "logout" else "create"
+    gate = work.store.gates[step] = Gate()
+    other = asyncio.ensure_future(session.login("ann") if verb == "login" else getattr(session, verb)())
+    await gate.reached.wait()
+    starting = asyncio.ensure_future(commit(session))
+    await asyncio.sleep(0)
+    assert not starting.done()
+    gate.opened.set()
+    await asyncio.gather(other, starting)
+    assert (session.transaction.announce, session.transaction.withdraw) == (verb != "logout", verb == "logout")
+    assert work.store.calls[step] == 1
+
+
+async def test_ending_the_others_while_another_task_renews_the_id(work: Work) -> None:
+    """The session is spared under its new id, and not taken for ended."""
+    session = work.begin()
+    await session.login("ann")
+    await work.again(session)
+    other = work.begin()
+    await other.login("ann")
+    session.regenerate_id()
+    gate = work.store.gates["regenerate"] = Gate()
+    saving = asyncio.ensure_future(session.save())
+    await gate.reached.wait()
+    ending = asyncio.ensure_future(session.revoke_others())
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.gather(saving, ending)
+    living = [record.key for record in await work.store.list_for_user("ann") if record.revoked_at is None]
+    assert session.transaction.record is not None
+    assert living == [session.transaction.record.key]
+
+
 async def test_a_step_that_fails_for_nobody_is_no_unhandled_error(work: Work) -> None:
     """Whoever waited for it is gone; the loop's exception handler is not bothered."""
     complaints: list[Any] = []

@@ -159,11 +159,17 @@ class Cluster:
         nodes = self._map.primaries if self._map else self._seeds
         others = {*self._seeds, *(self._map.nodes if self._map else ())} - {*nodes}
         self._why_not = None
-        found = await self._ask(nodes) or await self._ask(others)
-        self._looked_at = self._loop.time()
-        if found is not None:
-            self._map = found
-            self._retire_lanes_except(found.primaries)
+        try:
+            found = await self._ask(nodes) or await self._ask(others)
+            self._looked_at = self._loop.time()
+            if found is not None:
+                self._map = found
+                self._retire_lanes_except(found.primaries)
+        finally:  # also where the look is broken off: nobody may wait for ever
+            self._let_go_on()
+
+    def _let_go_on(self) -> None:
+        """Send what waited for the map, or fail it where there is none."""
         waiting, self._waiting_for_map = self._waiting_for_map, []
         for call in waiting:
             if self._map is None:

@@ -70,7 +70,6 @@ class Lane:
         self._batches: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
         self._expiry: asyncio.TimerHandle | None = None
-        self._demoted = False  # the server says that it is no master any more
         self._closing = False
 
     def submit(self, call: Call) -> None:
@@ -142,7 +141,7 @@ class Lane:
         deadline = Deadline(self._loop, self._loop.time() + limits.connect_timeout + limits.operation_timeout, task.cancel)
         try:
             try:
-                await self._exchange(batch, deadline)
+                demoted = await self._exchange(batch, deadline)
             finally:
                 deadline.lift()
         except asyncio.CancelledError:
@@ -151,12 +150,12 @@ class Lane:
             await self._lose(batch, error)
         else:
             self.breaker.succeeded()
-            if self._demoted:
-                self._demoted = False
+            if demoted:
                 await self.connections.drop_idle()
 
-    async def _exchange(self, batch: deque[Call], deadline: Deadline) -> None:
-        """Takes each call out of the batch as it is answered."""
+    async def _exchange(self, batch: deque[Call], deadline: Deadline) -> bool:
+        """Takes each call out of the batch as it is answered; returns whether the server says that it is no master any more."""
+        demoted = False
         started = self._loop.time()
         connection = await self.connections.acquire()
         try:
@@ -166,29 +165,30 @@ class Lane:
             while batch:
                 call = batch[0]
                 refusal = await _read(connection) if call.asking else None
-                self._deliver(call, await _read(connection), refusal)
+                demoted = self._deliver(call, await _read(connection), refusal) or demoted
                 batch.popleft()
-            if self._demoted:
+            if demoted:
                 await connection.disconnect(nowait=True)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         finally:
             await self.connections.release(connection)
+        return demoted
 
-    def _deliver(self, call: Call, reply: Any, refusal: Any) -> None:
-        """Hands over what the server says to a call; ``refusal`` is what it said to the ASKING before it."""
+    def _deliver(self, call: Call, reply: Any, refusal: Any) -> bool:
+        """Hands over what the server says to a call; ``refusal`` is what it said to the ASKING before it. True: see _exchange."""
         if not isinstance(reply, ResponseError):  # also after a refusal: by now, the slot is the server's own
             call.resolve(reply)
-            return
+            return False
         error = refusal if isinstance(refusal, ResponseError) else reply
         if isinstance(error, NoScriptError) and call.script is not None:
             call.send_source(call.script)
             self._enqueue(call)
-            return
-        self._demoted = self._demoted or isinstance(error, ReadOnlyError | MasterDownError)
+            return False
         if not self._redirect(call, error):
             call.fail(from_reply(error, self.place))
+        return isinstance(error, ReadOnlyError | MasterDownError)
 
     async def _lose(self, batch: deque[Call], error: Exception) -> None:
         """Fails what got no answer, and the other connections' credit with it."""

@@ -91,5 +91,5 @@ class Full:
             return _BAD_TOKEN
         except KeysUnavailable as error:
             return unavailable("The issuer of the token", error.retry_after)
-        conclude.token(request, self._engine, verified, _VALID_FOR[again])
+        conclude.token(request, self._engine, verified, _VALID_FOR.get(again, _VALID))
         return None

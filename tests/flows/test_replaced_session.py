@@ -126,3 +126,23 @@ async def test_clearing_what_is_empty_does_nothing(store: object) -> None:
 
     async with visiting(sessions({"/": clear}, store=store)) as browser:
         assert (await browser.get("/")).all("set-cookie") == []
+
+
+@pytest.mark.security("LC-08")
+async def test_nothing_in_the_place_of_nothing_ends_nothing(store: object) -> None:
+    """A request with an old id sees nobody; what it writes back must not end the session that another request has just renewed."""
+
+    def write_back(scope: dict[str, Any]) -> None:
+        scope["session"] = dict(scope["session"])
+
+    def renew(scope: dict[str, Any]) -> None:
+        scope["session"].regenerate_id()
+
+    async with visiting(sessions({**SITE, "/write-back": write_back, "/renew": renew}, store=store)) as browser:
+        await browser.get("/login?alice")
+        old = browser.cookie
+        await browser.get("/renew")
+        assert (await browser.request("GET", "/write-back", cookie=old)).all("set-cookie") == []
+        assert (await browser.get("/who")).json()["user"] == "alice"
+        assert (await browser.get("/write-back")).all("set-cookie") == []
+        assert (await browser.get("/who")).json()["user"] == "alice"

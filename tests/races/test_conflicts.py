@@ -21,6 +21,12 @@ async def handle(scope: Scope) -> Any:
     match scope["query_string"]:
         case b"change more":
             session["more"] = 1
+        case b"renew":
+            session.regenerate_id()
+        case b"renew, insist on unchanged":
+            session.regenerate_id()
+            with pytest.raises(SessionConflict):
+                await session.save(if_unchanged=True)
         case b"insist":
             await session.save()
         case b"log in":
@@ -52,6 +58,20 @@ async def test_a_response_does_not_save_what_was_refused(manager: SessionManager
     data, response = await visit(manager, query)
     assert data == {"list": [0], "count": 7}
     assert (response.status, response.all("set-cookie")) == (200, [])
+
+
+@pytest.mark.parametrize("query", ["renew", "renew, insist on unchanged"])
+@pytest.mark.security("LC-01", "LC-13")
+async def test_a_conflict_keeps_back_no_new_id(manager: SessionManager, query: str) -> None:
+    """A change of privilege renews the id, whatever became of the data; these stay the other request's."""
+    session = await manager.create(None, {"list": [0]})
+    app = sessions({"/": handle}, store=manager._engine.store)
+    response = await exchange(app, http_scope(query=query, headers=[("cookie", f"{COOKIE}={session.credential}")]))
+    (line,) = response.all("set-cookie")
+    assert await manager.validate(session.credential) is None
+    renewed = await manager.validate(line.partition("=")[2].partition(";")[0])
+    assert renewed is not None
+    assert renewed.data == {"list": [0], "count": 7}
 
 
 async def test_a_handler_that_insists_overwrites(manager: SessionManager) -> None:

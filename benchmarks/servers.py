@@ -36,7 +36,7 @@ class Server:
             *(python_of(contender.environment), "-m", "uvicorn", "benchmarks.serving:app", *_OPTIONS),
             *("--port", str(self._port), "--workers", str(workers)),
         ]
-        described = Path(site.folder, "site.json")
+        described = Path(site.folder, f"site-{self._port}.json")  # one for each server: another one may be reading its own just now
         described.write_text(json.dumps(as_arguments(site)), encoding="utf-8")
         env = {CONTENDER: contender.name, SITE: str(described), "PYTHONPATH": str(ROOT)}
         self._process = ServiceProcess("uvicorn", command, env=env)

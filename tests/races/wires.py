@@ -21,8 +21,8 @@ from asgi_session.stores.redis.keys import Keys
 from tests.cache.workers import until
 from tests.support.interleaving import Schedule, SteppedStore
 
-_FENCE = "fence"
-"""The bucket of a message of our own."""
+_FENCE = "fence-"
+"""How the subject of a message of our own begins."""
 
 
 class Wire(LocalLink):
@@ -84,8 +84,8 @@ class Wire(LocalLink):
     def _hear(self, news: Invalidation | None) -> None:
         if news is None:
             self.tell(None)
-        elif news.bucket == _FENCE:
-            self.fence = news.subject
+        elif news.subject.startswith(_FENCE):
+            self.fence = news.subject.removeprefix(_FENCE)
         elif self.is_mine:  # what comes over the wire after that, it knows already
             self.tell(news)
         else:
@@ -128,7 +128,7 @@ class Network:
         if self._client is None:
             return  # in memory it has
         number = str(next(self._numbers))
-        await self._client.command("PUBLISH", self._channel, f"changed {_FENCE} {number} ")
+        await self._client.command("PUBLISH", self._channel, f"changed 000 {_FENCE}{number} ")
         async with asyncio.timeout(5):
             while any(wire.fence != number for wire in self.wires):
                 await asyncio.sleep(0)

@@ -140,6 +140,17 @@ class Decision(NamedTuple):
         return self.quota.window
 
 
+class Grant(NamedTuple):
+    """What a limiter that leases answers."""
+
+    uses: int
+    """How often the permits were taken; 0: there was no room, and ``decisions`` say until when."""
+    decisions: list[Decision]
+    """One for each quota, after these uses."""
+    next_in: float
+    """Seconds until there is room for one more, if nobody else takes it first; 0 while there is."""
+
+
 class Said(NamedTuple):
     """What was decided last about a permit."""
 

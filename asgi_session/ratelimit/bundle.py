@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
-from asgi_session.ratelimit.base import Decision, Permit, Said, admitted
+from asgi_session.ratelimit.base import Decision, Grant, Permit, Said
 
 SHARE = 10
 """A lease is at most one in so many of the uses that are left."""
@@ -35,7 +35,6 @@ class Bundle:
         "_recent",
         "_refusal",
         "_refused_until",
-        "_rested",
         "_said_at",
         "_turned_away",
         "_until",
@@ -55,15 +54,13 @@ class Bundle:
         self._most, self._least = all_uses // SHARE, all_uses // LEAST
         self._left = 0
         """Uses."""
-        self._rested = False
-        """Whether the question under way comes after a rest."""
         self._until = 0.0
         """When what is left is lost."""
         self._refused_until = 0.0
         self._answer: list[tuple[int, Decision]] = []
         """What came with the last lease, each with its cost; empty after a refusal."""
         self._refusal: list[tuple[int, Decision]] = []
-        """What to say until ``_refused_until``, when nothing is left."""
+        """What to say until ``_refused_until``, when nothing is held."""
         self._said_at = now
         self._asked_at = now
         self._wanted = 0
@@ -131,29 +128,22 @@ class Bundle:
         self._recent = self._recent * (1 - faded) + self._wanted * (1.0 if faded < 1 else ahead / elapsed)
         room = min((said.remaining // cost for cost, said in self._answer), default=0)
         more = min(max(int(self._recent), self._least), room // SHARE)
-        self._rested = bool(self._turned_away) and self._recent >= BUSY and now < self._refused_until + LONGEST_REST
-        if self._rested:
+        if self._turned_away and self._recent >= BUSY and now < self._refused_until + LONGEST_REST:
             more = min(self._turned_away, self._most)
         self._asked_at, self._wanted, self._turned_away = now, 0, 0
         return max(1, self.waiting, more)
 
-    def grant(self, uses: int, decisions: list[Decision], sent: float, received: float) -> None:
-        """The shared limiter counted these uses at some time between the two."""
-        self._answer, self._said_at = list(zip(self._costs, decisions, strict=True)), received
-        self._left, self._until = uses, sent + min(decision.reset_after for decision in decisions)
-        self._refused_until = 0.0
-        if self._rested and uses > 1:  # the next ones will come free as these did: no need to ask whether there are some left
-            after = [
-                said if said.remaining >= cost else said._replace(allowed=False, reset_after=0.0) for cost, said in self._answer
-            ]
-            if not admitted(after):
-                self._rest(after)
-
-    def refuse(self, decisions: list[Decision], received: float) -> None:
-        """The shared limiter has no room."""
-        self._answer, self._said_at = [], received
-        self._left = 0
-        self._rest(decisions)
+    def take(self, grant: Grant, sent: float, received: float) -> None:
+        """What the shared limiter decided at some time between the two."""
+        rows = list(zip(self._costs, grant.decisions, strict=True))
+        self._said_at, self._left, self._refused_until = received, grant.uses, 0.0
+        self._answer = rows if grant.uses else []
+        if grant.uses:
+            self._until = sent + min(decision.reset_after for decision in grant.decisions)
+        if grant.next_in:  # these were the last ones, so what comes after them needs no question
+            self._rest(
+                [said if _fits(cost, said) else said._replace(allowed=False, reset_after=grant.next_in) for cost, said in rows]
+            )
 
     def _rest(self, decisions: list[Decision]) -> None:
         """Refuse until there will be room, and for a short rest at least where the bundle is busy.
@@ -178,3 +168,8 @@ class Bundle:
             now_remaining = remaining + left * cost if allowed else remaining
             said.append(_new(Decision, (quota, allowed, now_remaining, reset - passed if reset > passed else 0.0, None)))
         return said
+
+
+def _fits(cost: int, said: Decision) -> bool:
+    """Whether there is room for once more."""
+    return said.allowed and said.remaining >= cost

@@ -7,7 +7,7 @@ at the other end: units that are not spent before the window in which they were 
 * a lease is spent before the end of that window, as the shared limiter saw it when it was asked, or not at all;
 * it is as large as what the process was asked for in the last second, a fiftieth of the limit at least, and never more than a tenth
   of what is left: near the limit, permits are asked for one at a time;
-* a bundle that was refused is refused here, without asking, until the time that was announced for it;
+* a bundle that was refused, or got the last that there was, is refused here, without asking, until there can be room again;
 * a look without use, the exact log (``"moving"``: its promise is about each single moment), and what each process counts for
   itself are never leased.
 
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from asgi_session.clock import SYSTEM_CLOCK
-from asgi_session.ratelimit.base import Decision, Groups, Permit, Permits, RateLimiter, Said
+from asgi_session.ratelimit.base import Decision, Grant, Groups, Permit, Permits, RateLimiter, Said
 from asgi_session.ratelimit.bundle import Bundle
 
 AHEAD = 1.0
@@ -32,8 +32,8 @@ MAX_BUNDLES = 20_000
 class Leasing(RateLimiter, Protocol):
     """A limiter that can grant a bundle several times at once."""
 
-    async def lease(self, permits: Sequence[Permit], most: int) -> tuple[int, list[Decision]]:
-        """Take the permits of one partition as many times as there is room, ``most`` at most: how often, and what is left."""
+    async def lease(self, permits: Sequence[Permit], most: int) -> Grant:
+        """Take the permits of one partition as many times as there is room, ``most`` at most."""
         ...
 
 
@@ -131,11 +131,8 @@ class LeasedRateLimiter:
         sent = self._monotonic()
         self.asked += 1
         size = bundle.size(sent, self._ahead) if self._ahead else max(1, bundle.waiting)
-        granted, decisions = await self._shared.lease(bundle.permits, size)
-        if granted:
-            bundle.grant(granted, decisions, sent, self._monotonic())
-        else:
-            bundle.refuse(decisions, self._monotonic())
+        grant = await self._shared.lease(bundle.permits, size)
+        bundle.take(grant, sent, self._monotonic())
 
 
 def _use_all(bundles: Sequence[Bundle], now: float) -> list[Decision] | None:

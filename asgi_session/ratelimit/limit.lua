@@ -3,7 +3,8 @@
 -- KEYS  one key for each permit (on a Cluster they share a hash tag)
 -- ARGV  now in ms (0: this server's clock), the most times that the permits are wanted (1, but for leases), and for each
 --       permit: strategy (s | m), cost, consume (1 | 0), number of quotas, and for each quota: limit, window in ms
--- reply how many times they were granted (0: refused), and for each quota: room for the cost (1 | 0), remaining, reset in ms
+-- reply how many times they were granted (0: refused), ms until there is room for once more (0: there is), and for each quota:
+--       room for the cost (1 | 0), remaining, reset in ms
 --
 -- The arithmetic is explained in windows.py, and tested to be equal to it.
 -- A sliding counter is a string "start previous current …", three numbers a quota; a moving log is a list, newest first,
@@ -44,7 +45,8 @@ local function save_counter(permit, units)
   local values, ttl = {}, 0
   for i, quota in ipairs(permit) do
     if units > 0 and quota.start == 0 then quota.start = now end
-    values[i] = quota.start .. ' ' .. quota.previous .. ' ' .. quota.current + units
+    quota.current = quota.current + units
+    values[i] = quota.start .. ' ' .. quota.previous .. ' ' .. quota.current
     ttl = math.max(ttl, quota.start + 2 * quota.window - now)
   end
   redis.call('SET', permit.key, table.concat(values, ' '), 'PX', ttl)
@@ -136,16 +138,18 @@ for i, key in ipairs(KEYS) do
   end
 end
 
-local reply = {granted}
+local reply = {granted, 0}
 for _, permit in ipairs(permits) do
   local units = permit.consume and permit.cost * granted or 0
   if permit.log then save_log(permit, units) else save_counter(permit, units) end
   for _, quota in ipairs(permit) do
     local room, n = quota.limit - quota.used, #reply
+    local next_in = room - units < permit.cost and wait(quota, permit.cost, permit.log) or 0
     local fits = room >= permit.cost
+    reply[2] = math.max(reply[2], next_in)
     reply[n + 1] = fits and 1 or 0
     reply[n + 2] = math.max(room - units, 0)
-    reply[n + 3] = fits and reset(quota, units, permit.log) or wait(quota, permit.cost, permit.log)
+    reply[n + 3] = fits and reset(quota, units, permit.log) or next_in
   end
 end
 return reply

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
-from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy, Said
+from asgi_session.ratelimit.base import Decision, Grant, Permit, QuotaPolicy, Said
 from asgi_session.ratelimit.windows import HitLog, SlidingCounter
 
 _DROPS = 2
@@ -121,14 +121,15 @@ class MemoryRateLimiter:
         """Use the units of all permits, or of none."""
         return self.decide(permits)
 
-    async def lease(self, permits: Sequence[Permit], most: int) -> tuple[int, list[Decision]]:
-        """Take the permits of one partition as many times as there is room, ``most`` at most: how often, and what is left."""
+    async def lease(self, permits: Sequence[Permit], most: int) -> Grant:
+        """Take the permits of one partition as many times as there is room, ``most`` at most."""
         looks = self.decide(permits, consume=False)
         costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
         times = min(most, *(look.remaining // cost for look, cost in zip(looks, costs, strict=True)))
         if times < 1 or not all(look.allowed for look in looks):
-            return 0, looks
-        return times, self.decide([permit._replace(cost=permit.cost * times) for permit in permits])
+            return Grant(0, looks, _next_in(looks))
+        decisions = self.decide([permit._replace(cost=permit.cost * times) for permit in permits])
+        return Grant(times, decisions, _next_in(self.decide(permits, consume=False)))
 
     def acquire_now(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""
@@ -148,3 +149,8 @@ class MemoryRateLimiter:
     def _add_table(self, policy: QuotaPolicy) -> _Table:
         table = self._tables[policy.key] = _Table(policy, self._max_partitions)
         return table
+
+
+def _next_in(looks: Sequence[Decision]) -> float:
+    """Seconds until all of these have room."""
+    return max((look.reset_after for look in looks if not look.allowed), default=0.0)

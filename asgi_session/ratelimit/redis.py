@@ -11,7 +11,7 @@ one server it is one script in all, and then all permits of the call are one ato
 import asyncio
 from collections.abc import Sequence
 
-from asgi_session.ratelimit.base import Decision, Permit, QuotaPolicy
+from asgi_session.ratelimit.base import Decision, Grant, Permit, QuotaPolicy
 from asgi_session.redis import RedisClient, Script
 
 LIMIT = Script.from_package("asgi_session.ratelimit", "limit.lua")
@@ -29,14 +29,14 @@ class RedisRateLimiter:
     async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none (on a Cluster: of each partition by itself)."""
         if not self._client.is_cluster:
-            return (await self._run(permits, 1))[1]
+            return (await self._run(permits, 1)).decisions
         by_partition: dict[str, list[Permit]] = {}
         for permit in permits:
             by_partition.setdefault(permit.partition, []).append(permit)
         if len(by_partition) == 1:
-            return (await self._run(permits, 1))[1]
+            return (await self._run(permits, 1)).decisions
         answers = await asyncio.gather(*(self._run(group, 1) for group in by_partition.values()))
-        decisions = {group: iter(answer[1]) for group, answer in zip(by_partition, answers, strict=True)}
+        decisions = {group: iter(answer.decisions) for group, answer in zip(by_partition, answers, strict=True)}
         return [next(decisions[permit.partition]) for permit in permits for _ in permit.policy.quotas]
 
     def acquire_now(self, permits: Sequence[Permit]) -> None:
@@ -46,8 +46,8 @@ class RedisRateLimiter:
         """What ``acquire`` would say now; nothing is counted."""
         return await self.acquire([permit._replace(consume=False) for permit in permits])
 
-    async def lease(self, permits: Sequence[Permit], most: int) -> tuple[int, list[Decision]]:
-        """Take the permits of one partition as many times as there is room, ``most`` at most: how often, and what is left."""
+    async def lease(self, permits: Sequence[Permit], most: int) -> Grant:
+        """Take the permits of one partition as many times as there is room, ``most`` at most."""
         return await self._run(permits, most)
 
     async def start(self) -> None:
@@ -56,16 +56,17 @@ class RedisRateLimiter:
     async def stop(self) -> None:
         """Nothing to let go of."""
 
-    async def _run(self, permits: Sequence[Permit], most: int) -> tuple[int, list[Decision]]:
+    async def _run(self, permits: Sequence[Permit], most: int) -> Grant:
         keys: list[str] = []
         args: list[str | int | bytes] = [self._now(), most]
         for policy, partition, cost, consume in permits:
             keys.append(f"{self._namespace}:{{{partition}}}:l:{policy.key}")
             args += ("m" if policy.strategy == "moving" else "s", cost, int(consume), *self._shape(policy))
-        granted, *numbers = await self._client.run(LIMIT, keys, args)
+        granted, next_in, *numbers = await self._client.run(LIMIT, keys, args)
         cells = iter(numbers)
         quotas = [quota for permit in permits for quota in permit.policy.quotas]
-        return granted, [Decision(quota, next(cells) == 1, next(cells), next(cells) / 1000) for quota in quotas]
+        decisions = [Decision(quota, next(cells) == 1, next(cells), next(cells) / 1000) for quota in quotas]
+        return Grant(granted, decisions, next_in / 1000)
 
     def _shape(self, policy: QuotaPolicy) -> tuple[int, ...]:
         """A policy's quotas as the script wants them: their number, then limit and window (ms) of each."""

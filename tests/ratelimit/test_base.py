@@ -190,14 +190,22 @@ async def test_clock_that_steps_back_locks_nobody_out(limiter: RateLimiter, cloc
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_lease_takes_what_is_there(limiter: Leasing, strategy: str) -> None:
-    """A lease gets as many times the permits as all rules have room for, and counts just these."""
+async def test_lease_takes_what_is_there(limiter: Leasing, clock: StoppedClock, strategy: str) -> None:
+    """A lease gets as many times the permits as all rules have room for, counts just these, and says when there are more."""
     wishes = [permit("10/minute", name="a", strategy=strategy, cost=2), permit("9/minute", name="b", strategy=strategy)]
-    assert (await limiter.lease(wishes, 3))[0] == 3
-    granted, decisions = await limiter.lease(wishes, 50)
-    assert granted == 2
-    assert [decision.remaining for decision in decisions] == [0, 4]
-    assert (await limiter.lease(wishes, 50))[0] == 0
+    first = await limiter.lease(wishes, 3)
+    assert (first.uses, first.next_in) == (3, 0)
+    clock.advance(10)
+    last = await limiter.lease(wishes, 50)
+    assert last.uses == 2
+    assert [decision.remaining for decision in last.decisions] == [0, 4]
+    refused = await limiter.lease(wishes, 50)
+    assert refused.uses == 0
+    assert last.next_in == refused.next_in == refused.decisions[0].reset_after > 0
+    clock.advance(last.next_in - 0.001)
+    assert (await limiter.lease(wishes, 50)).uses == 0
+    clock.advance(0.001)
+    assert (await limiter.lease(wishes, 50)).uses > 0
 
 
 async def test_decision_without_waiting_counts_or_leaves_it_to_acquire(limiter: RateLimiter) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from limits import parse_many
 from limits.aio.storage import RedisStorage
@@ -21,6 +21,7 @@ from limits.aio.strategies import RateLimiter as Strategy
 from asgi_session.ratelimit.base import RateLimiter, admitted
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 from tests.ratelimit.parts import EPOCH, FakeRedisClient, StoppedClock, TimedRedisRateLimiter, permit
+from tests.support.examples import examples
 
 STRATEGIES: dict[str, type[Strategy]] = {"sliding": SlidingWindowCounterRateLimiter, "moving": MovingWindowRateLimiter}
 
@@ -89,7 +90,7 @@ async def reference(clock: StoppedClock, monkeypatch: pytest.MonkeyPatch) -> Asy
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, shared_fixtures=True)
 @given(limit=limits_of_one_window, timeline=timelines)
 async def test_memory_admits_what_limits_admits(
     reference: LimitsOnFakeRedis, clock: StoppedClock, strategy: str, limit: str, timeline: Sequence[Hit]
@@ -103,7 +104,7 @@ async def test_memory_admits_what_limits_admits(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, shared_fixtures=True)
 @given(limit=limits_of_one_window, timeline=timelines)
 async def test_script_admits_what_limits_admits(
     reference: LimitsOnFakeRedis,
@@ -124,7 +125,7 @@ async def test_script_admits_what_limits_admits(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, shared_fixtures=True)
 @given(first=st.integers(1, 5), more=st.integers(0, 10), timeline=timelines)
 async def test_several_windows_admit_what_limits_admits(
     reference: LimitsOnFakeRedis, clock: StoppedClock, strategy: str, first: int, more: int, timeline: Sequence[Hit]
@@ -138,7 +139,7 @@ async def test_several_windows_admit_what_limits_admits(
     assert await admissions_of(MemoryRateLimiter(clock=clock), limit, strategy, timeline, clock) == expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, shared_fixtures=True)
 @given(
     limits=st.lists(st.sampled_from(["3/2 second", "5/3 second; 8/10 second", "1/second", "20/minute"]), min_size=1, max_size=3),
     strategy=st.sampled_from(["sliding", "moving"]),
@@ -161,7 +162,7 @@ async def test_memory_and_script_decide_alike(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(limit=st.integers(4, 12), timeline=st.lists(st.tuples(st.integers(0, 9_000), st.integers(1, 4)), max_size=40))
 async def test_announced_wait_is_exact(strategy: str, limit: int, timeline: list[tuple[int, int]]) -> None:
     """Whenever a request is refused, it fits after the announced milliseconds, and not one of them earlier."""
@@ -181,7 +182,7 @@ async def test_announced_wait_is_exact(strategy: str, limit: int, timeline: list
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(limit=st.integers(1, 9), timeline=st.lists(st.integers(0, 4_000), min_size=1, max_size=80))
 async def test_bound_of_each_strategy(strategy: str, limit: int, timeline: list[int]) -> None:
     """In any window the log holds at most the limit, and the counter less than twice the limit and never a double burst."""

@@ -5,12 +5,13 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session import CSRFPolicy, FailureBudget, RateLimit, SessionValueError, StoreUnavailable
 from asgi_session.stages.base import Rejection
 from tests.support.asgi import exchange, http_scope, respond
+from tests.support.examples import examples
 from tests.support.site import COOKIE, SECRET, SITE, Browser, bearer, pages, sessions, visiting
 from tests.support.stores import WatchedStore
 from tests.tokens.parts import SigningKey, valid_claims, verifier_of
@@ -117,7 +118,7 @@ CONTROL = "\r\n\x1b\x00\u2028\u2029\x85"
 
 
 @pytest.mark.security("LG-03")
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, shared_fixtures=True)
 @given(st.text(CONTROL + "ab", min_size=1, max_size=8))
 async def test_no_request_forges_a_line(caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Line ends and escape sequences in method, path, headers and addresses stay out of every message."""

@@ -11,15 +11,24 @@ from hypothesis import HealthCheck, settings
 
 ASKED_FOR = int(os.environ.get("TEST_EXAMPLES") or 0)
 """0: nobody asked."""
+THE_SAME_EACH_TIME = bool(os.environ.get("CI")) and not ASKED_FOR
+"""The gate tells whether a change is good, so it tries the same examples each time; new ones are found at the desk."""
 
 
-def examples(number: int = 100, **options: Any) -> settings:
+def examples(number: int = 100, *, shared_fixtures: bool = False, **options: Any) -> settings:
     """Settings for a property that is tried on ``number`` examples, or on as many as the environment asks for.
 
-    No limit of time: it would tell about the machine.
+    ``shared_fixtures``: whether all examples may use the same fixtures, as the test sees to it that they start alike. No limit of
+    time: it would tell about the machine.
     """
+    expected = [HealthCheck.too_slow, *([HealthCheck.function_scoped_fixture] if shared_fixtures else [])]
     return settings(
-        **{"max_examples": ASKED_FOR or number, "deadline": None, "suppress_health_check": [HealthCheck.too_slow], **options}
+        max_examples=ASKED_FOR or number,
+        deadline=None,
+        suppress_health_check=expected,
+        derandomize=THE_SAME_EACH_TIME,
+        print_blob=True,
+        **options,
     )
 
 

@@ -3,12 +3,13 @@
 import contextlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session.exceptions import TokenInvalid
 from asgi_session.tokens.roles import MAX_NAMES, client_roles, realm_roles, scopes
 from asgi_session.tokens.strict_json import read_object
+from tests.support.examples import examples
 from tests.tokens.parts import members
 
 
@@ -65,7 +66,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.security("OA-26")
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples()
 @given(st.fixed_dictionaries({}, optional={"scope": JSON, "realm_access": JSON, "resource_access": JSON}))
 def test_whatever_is_claimed_ends_as_strings_or_a_refusal(claims: dict[str, object]) -> None:
     """No shape of the claims gives a role that is not a string, or an error of Python."""

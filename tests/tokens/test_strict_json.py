@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_session.tokens.strict_json import MAX_NESTING, read_object
+from tests.support.examples import examples
 
 
 @pytest.mark.security("JW-08")
@@ -77,7 +78,7 @@ def test_a_whole_surrogate_pair_is_one_character() -> None:
     assert read_object(b'{"a":"\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples()
 @given(
     st.dictionaries(
         st.text(),

@@ -86,6 +86,7 @@ def tests(session: nox.Session) -> None:
         arguments = ["--cov", "--cov-report=term-missing:skip-covered"]
     else:
         arguments = ["-m", "not sentinel and not cluster and not keycloak and not browser and not slow"]
+        arguments += ["-n", "auto", "--maxprocesses", "4"]  # no timing is measured by these
     session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
 
 

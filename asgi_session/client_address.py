@@ -34,6 +34,8 @@ Header = Literal["x-forwarded-for", "forwarded"]
 UNIX = "unix"
 """As a trusted proxy: whoever connects through a Unix socket."""
 
+NAME_THE_CLIENT = (b"x-forwarded-for", b"forwarded")
+"""What a proxy that is trusted is read by."""
 _CACHED = 4096
 _MOST_HOPS = 64
 _LONGEST_HOP = 512  # a whole element of Forwarded, host name included
@@ -93,17 +95,14 @@ class TrustedProxies:
         return any(parsed in network for network in self._networks)
 
     def _walk(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        lines: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
+        lines: dict[bytes, list[str]] = {name: [] for name in NAME_THE_CLIENT}
         for name, value in headers:
             if (found := lines.get(name.lower())) is not None:
                 found.append(value.decode("latin-1"))
-        readers: tuple[tuple[bytes, Callable[[str], str | None]], ...] = (
-            (b"x-forwarded-for", normal_node),
-            (b"forwarded", _forwarded_node),
-        )
+        readers: tuple[Callable[[str], str | None], ...] = (normal_node, _forwarded_node)
         ends = {
             self._walk_back(peer, ",".join(lines[name]).split(","), read)
-            for name, read in readers
+            for name, read in zip(NAME_THE_CLIENT, readers, strict=True)
             if lines[name] and (self.header is None or self.header == name.decode())
         }
         return ends.pop() if len(ends) == 1 else peer

@@ -19,11 +19,12 @@ REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-re
 
 
 class Refusal(NamedTuple):
-    """A whole answer."""
+    """What an answer says of the refusal: the stages know the rest of it."""
 
     status: int
     headers: Headers
     body: bytes
+    """Problem details (RFC 9457)."""
 
 
 def quota_headers(decisions: Sequence[Decision]) -> Headers:
@@ -69,13 +70,7 @@ def refusal(decisions: Sequence[Decision]) -> Refusal:
     closed = all(decision.degraded == "closed" for decision in violated)
     status = 503 if closed else 429
     body = _problem(status, tuple([decision.quota.name for decision in violated]))
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"retry-after", b"%d" % retry_after(decisions)),
-    ]
-    return Refusal(status, headers + ([] if closed else quota_headers(decisions)), body)
+    return Refusal(status, [(b"retry-after", b"%d" % retry_after(decisions)), *([] if closed else quota_headers(decisions))], body)
 
 
 @lru_cache(1024)

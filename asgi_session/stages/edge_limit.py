@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from ..client_address import normal_address
+from ..client_address import NAME_THE_CLIENT, normal_address
 from ..context import Request
 from ..ratelimit.base import Decision, Permit, Permits, RateLimiter, admitted
 from ..ratelimit.headers import refusal
@@ -81,7 +81,7 @@ class EdgeLimit:
         peer = scope["client"][0] if scope.get("client") else None
         if request.client_ip != (None if peer is None else normal_address(peer)):
             return
-        if any(name in _FORWARDING for name, _ in scope["headers"]):
+        if any(name in NAME_THE_CLIENT for name, _ in scope["headers"]):
             self._looks_for_proxies = False
             log.warning(
                 "a rate limit refused %s, which sends X-Forwarded-For or Forwarded: if this is a proxy of yours, all its users "
@@ -106,11 +106,4 @@ def too_many(decisions: Sequence[Decision]) -> Rejection:
     answer = refusal(decisions)
     title = "Too Many Requests" if answer.status == 429 else "Service Unavailable"
     code = "quota_exceeded" if answer.status == 429 else "unavailable"
-    headers = [header for header in answer.headers if header[0] in _OWN_HEADERS]
-    return Rejection(answer.status, title, code, headers=headers, body=answer.body)
-
-
-_FORWARDING = (b"x-forwarded-for", b"forwarded")
-_OWN_HEADERS: frozenset[bytes] = frozenset(
-    {b"retry-after", b"ratelimit", b"ratelimit-policy", b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset"}
-)
+    return Rejection(answer.status, title, code, headers=answer.headers, body=answer.body)

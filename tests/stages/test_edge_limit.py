@@ -38,7 +38,7 @@ class CountingVerifier(JWTVerifier):
         return super().cached(*question)
 
 
-@pytest.mark.security("RL-17")
+@pytest.mark.security("RL-05", "RL-17")
 async def test_a_quota_stands_before_store_and_cryptography() -> None:
     """A client over its quota gets 429 for a cookie, a session id and a token, and none of them is looked at."""
     store, verifier = WatchedStore(), CountingVerifier()
@@ -53,6 +53,8 @@ async def test_a_quota_stands_before_store_and_cryptography() -> None:
             assert response.status == 429
             assert int(response.get("retry-after") or 0) >= 1
             assert response.get("cache-control") == "no-store"
+            assert response.get("content-type") == "application/problem+json"
+            assert response.get("content-length") == str(len(response.body))
         assert not store.calls
         assert verifier.asked == 0
 

@@ -1,14 +1,21 @@
-"""Free TCP ports for the services."""
+"""Free TCP ports for the services.
+
+State: the ports that this process was given. Nobody else is given one of them as long as it lives, although a server of the tests
+is not there all the time: it is killed and comes back on its own port.
+"""
 
 import random
 import socket
+import sys
 from pathlib import Path
 
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
+_CLAIMS: list[socket.socket] = []
+
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on.
+    """Return a port of 127.0.0.1 that nobody listens on, and that no other process of any test run gets from here.
 
     It lies below the range that the kernel gives to outgoing connections. From that range a client that reconnects to a
     killed server could be given the server's own port as its source, and so connect to itself.
@@ -23,5 +30,20 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        return port
+        if _claim(port):
+            return port
     raise RuntimeError("No free TCP port on 127.0.0.1.")
+
+
+def _claim(port: int) -> bool:
+    """Hold a name for the port, which the kernel frees when this process ends however it may; only Linux has such names."""
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0asgi_session-tests-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _CLAIMS.append(claim)
+    return True

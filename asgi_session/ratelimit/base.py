@@ -180,10 +180,6 @@ class RateLimiter(Protocol):
         """``acquire``, if it can be done without waiting; None where it has to be awaited, and nothing was counted."""
         ...
 
-    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What ``acquire`` would say now; nothing is counted."""
-        ...
-
     async def start(self) -> None:
         """Get ready, on the running loop."""
         ...

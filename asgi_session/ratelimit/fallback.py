@@ -82,10 +82,6 @@ class FallbackRateLimiter:
             return self._without_storage(permits)
         return self._shared.acquire_now(permits)
 
-    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What ``acquire`` would say now; nothing is counted."""
-        return await self.acquire([permit._replace(consume=False) for permit in permits])
-
     async def start(self) -> None:
         """Get both ready."""
         await self._shared.start()

@@ -88,10 +88,6 @@ class LeasedRateLimiter:
         bundles = [self._bundles[name] for name, _ in groups if name in self._bundles]
         return [said for bundle in bundles for said in bundle.recall(now)]
 
-    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What the shared limiter would say; what any process holds is counted there as used."""
-        return await self._shared.peek(permits)
-
     async def start(self) -> None:
         """Start the shared one."""
         await self._shared.start()

@@ -76,7 +76,7 @@ class MemoryRateLimiter:
         return sum(len(table.rows) for table in self._tables.values())
 
     def decide(self, permits: Sequence[Permit], *, consume: bool = True) -> list[Decision]:
-        """``acquire`` without the coroutine (``consume=False``: ``peek``)."""
+        """``acquire`` without the coroutine; ``consume=False``: nothing is counted."""
         now = int(self._monotonic() * 1000)
         rows: list[tuple[_Table, Row]] = []
         rooms: list[int] = []
@@ -134,10 +134,6 @@ class MemoryRateLimiter:
     def acquire_now(self, permits: Sequence[Permit]) -> list[Decision]:
         """Use the units of all permits, or of none."""
         return self.decide(permits)
-
-    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What ``acquire`` would say now; nothing is counted."""
-        return self.decide(permits, consume=False)
 
     async def start(self) -> None:
         """Nothing to get ready."""

@@ -42,10 +42,6 @@ class RedisRateLimiter:
     def acquire_now(self, permits: Sequence[Permit]) -> None:
         """Redis always has to be awaited."""
 
-    async def peek(self, permits: Sequence[Permit]) -> list[Decision]:
-        """What ``acquire`` would say now; nothing is counted."""
-        return await self.acquire([permit._replace(consume=False) for permit in permits])
-
     async def lease(self, permits: Sequence[Permit], most: int) -> Grant:
         """Take the permits of one partition as many times as there is room, ``most`` at most."""
         return await self._run(permits, most)

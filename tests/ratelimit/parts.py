@@ -6,7 +6,7 @@ from typing import Any
 
 import fakeredis
 
-from asgi_session.ratelimit.base import Permit
+from asgi_session.ratelimit.base import Decision, Permit, RateLimiter
 from asgi_session.ratelimit.redis import RedisRateLimiter
 from asgi_session.ratelimit.rules import RateLimit
 from asgi_session.redis import RedisClient, Script
@@ -75,3 +75,8 @@ class TimedRedisRateLimiter(RedisRateLimiter):
 def permit(limit: str, *, partition: str = "p", cost: int = 1, consume: bool = True, **rule: Any) -> Permit:
     """A permit of a rule that is made on the spot."""
     return Permit(RateLimit(limit, **rule).policy, partition, cost, consume)
+
+
+async def look(limiter: RateLimiter, permits: Sequence[Permit]) -> list[Decision]:
+    """What would be decided now; nothing is counted."""
+    return await limiter.acquire([permit._replace(consume=False) for permit in permits])

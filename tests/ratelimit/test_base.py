@@ -6,7 +6,7 @@ import pytest
 
 from asgi_session.ratelimit.base import Permit, RateLimiter, admitted
 from asgi_session.ratelimit.leases import Leasing
-from tests.ratelimit.parts import StoppedClock, permit
+from tests.ratelimit.parts import StoppedClock, look, permit
 
 STRATEGIES = ["sliding", "moving"]
 
@@ -48,15 +48,15 @@ async def test_refused_permit_fits_after_the_announced_time(limiter: RateLimiter
     await limiter.acquire([wish])
     [refused] = await limiter.acquire([wish])
     clock.advance(refused.reset_after - 0.001)
-    assert not admitted(await limiter.peek([wish]))
+    assert not admitted(await look(limiter, [wish]))
     clock.advance(0.002)
-    assert admitted(await limiter.peek([wish]))
+    assert admitted(await look(limiter, [wish]))
 
 
 async def test_allowed_sliding_decision_tells_the_end_of_its_window(limiter: RateLimiter, clock: StoppedClock) -> None:
     """What remains has to last until the current window ends; an unused quota has a whole window."""
     wish = permit("4/10 second")
-    assert (await limiter.peek([wish]))[0].reset_after == 10
+    assert (await look(limiter, [wish]))[0].reset_after == 10
     await limiter.acquire([wish])
     clock.advance(3)
     assert (await limiter.acquire([wish]))[0].reset_after == 7
@@ -65,7 +65,7 @@ async def test_allowed_sliding_decision_tells_the_end_of_its_window(limiter: Rat
 async def test_allowed_moving_decision_tells_when_the_oldest_unit_is_free(limiter: RateLimiter, clock: StoppedClock) -> None:
     """The oldest hit leaves a moving window one millisecond after the window's length."""
     wish = permit("4/10 second", strategy="moving")
-    assert (await limiter.peek([wish]))[0].reset_after == 10
+    assert (await look(limiter, [wish]))[0].reset_after == 10
     await limiter.acquire([wish])
     clock.advance(3)
     assert (await limiter.acquire([wish]))[0].reset_after == 7.001
@@ -77,7 +77,7 @@ async def test_refusal_uses_up_nothing_of_other_rules_in_the_partition(limiter: 
     narrow = permit("1/minute", name="narrow", strategy=strategy)
     wide = permit("10/minute", name="wide", strategy=strategy)
     assert await spend(limiter, wide, narrow, times=6) == 1
-    [left] = await limiter.peek([wide])
+    [left] = await look(limiter, [wide])
     assert left.remaining == 9
 
 
@@ -125,11 +125,11 @@ async def test_partitions_do_not_share_counts(limiter: RateLimiter, strategy: st
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_peek_counts_nothing(limiter: RateLimiter, strategy: str) -> None:
+async def test_a_look_counts_nothing(limiter: RateLimiter, strategy: str) -> None:
     """Looking as often as one likes leaves the quota whole."""
     wish = permit("2/minute", strategy=strategy)
     for _ in range(5):
-        assert admitted(await limiter.peek([wish]))
+        assert admitted(await look(limiter, [wish]))
     assert await spend(limiter, wish, times=5) == 2
 
 
@@ -142,7 +142,7 @@ async def test_permit_that_only_tests_is_checked_but_not_counted(limiter: RateLi
     assert await spend(limiter, test, rule, times=3) == 3
     await spend(limiter, budget, times=2)
     assert await spend(limiter, test, rule, times=3) == 0
-    [left] = await limiter.peek([rule])
+    [left] = await look(limiter, [rule])
     assert left.remaining == 6
 
 
@@ -212,7 +212,7 @@ async def test_decision_without_waiting_counts_or_leaves_it_to_acquire(limiter: 
     """A limiter that needs no I/O decides at once; one that does counts nothing."""
     wish = permit("5/minute")
     decisions = limiter.acquire_now([wish])
-    [left] = await limiter.peek([wish])
+    [left] = await look(limiter, [wish])
     assert left.remaining == (5 if decisions is None else 4)
 
 

@@ -13,7 +13,7 @@ from asgi_session.ratelimit.memory import MemoryRateLimiter
 from asgi_session.ratelimit.redis import RedisRateLimiter
 from asgi_session.ratelimit.rules import FailureBudget
 from asgi_session.redis import RedisClient
-from tests.ratelimit.parts import StoppedClock, permit
+from tests.ratelimit.parts import StoppedClock, look, permit
 from tests.services.redis import RedisServer
 
 
@@ -229,7 +229,7 @@ async def test_decision_without_waiting(limiter: FallbackRateLimiter, shared: Br
     [counted] = limiter.acquire_now([own]) or []
     assert counted.remaining == 4
     assert limiter.acquire_now([own, rule]) is None
-    assert (await limiter.peek([own]))[0].remaining == 4
+    assert (await look(limiter, [own]))[0].remaining == 4
     assert limiter.acquire_now([rule]) is None
     [by_storage] = await limiter.acquire([rule])
     assert (by_storage.degraded, by_storage.remaining) == (None, 8)
@@ -244,18 +244,18 @@ async def test_shared_refusal_keeps_own_policies_from_counting(limiter: Fallback
     own = FailureBudget("5/minute").charge("p")
     rule = permit("1/minute", name="rule")
     assert await spend(limiter, own, rule, times=4) == 1
-    [left] = await limiter.peek([own])
+    [left] = await look(limiter, [own])
     assert left.remaining == 4
 
 
-async def test_peek_counts_nothing(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
+async def test_a_look_counts_nothing(limiter: FallbackRateLimiter, shared: BreakableRateLimiter) -> None:
     """Looking is free with the storage and without it."""
     wish = permit("2/minute")
     for _ in range(3):
-        assert admitted(await limiter.peek([wish]))
+        assert admitted(await look(limiter, [wish]))
     shared.failure = StoreUnavailable("away")
     for _ in range(3):
-        assert admitted(await limiter.peek([wish]))
+        assert admitted(await look(limiter, [wish]))
     assert await spend(limiter, wish, times=4) == 2
 
 

@@ -22,7 +22,7 @@ from asgi_session.ratelimit.leases import LeasedRateLimiter
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 from asgi_session.ratelimit.rules import FailureBudget
 from asgi_session.redis import RedisClient
-from tests.ratelimit.parts import EPOCH, StoppedClock, TimedRedisRateLimiter, permit
+from tests.ratelimit.parts import EPOCH, StoppedClock, TimedRedisRateLimiter, look, permit
 from tests.ratelimit.test_windows import Hit, LimitsOnFakeRedis, limits_of_one_window, timelines, without_exact_expiry
 from tests.services.redis import RedisServer
 from tests.support.examples import examples
@@ -470,7 +470,7 @@ async def test_a_look_counts_what_is_held_as_used(limiter: LeasedRateLimiter, sh
     wish = permit("1000/minute")
     await warm_up(limiter, clock, wish)
     for _ in range(3):
-        assert (await limiter.peek([wish]))[0].remaining == 1000 - shared.granted
+        assert (await look(limiter, [wish]))[0].remaining == 1000 - shared.granted
 
 
 async def test_what_is_told_stays_true(limiter: LeasedRateLimiter, shared: Distant, clock: StoppedClock) -> None:
@@ -712,7 +712,7 @@ async def test_a_refusal_that_is_known_needs_no_storage(clock: StoppedClock, sha
     assert [(said.name, said.allowed, said.degraded) for said in decisions] == [
         ("1-per-hour-ip", False, None), ("failed-credentials", True, None),
     ]  # fmt: skip
-    assert (await limiter.peek([own]))[0].remaining == 5
+    assert (await look(limiter, [own]))[0].remaining == 5
     assert len(shared.asked) == asked
 
 
@@ -778,7 +778,7 @@ async def main(url, namespace, limit, bursts, size):
     client = RedisClient(url)
     limiter = LeasedRateLimiter(RedisRateLimiter(client, namespace=namespace))
     wish = Permits([Permit(RateLimit(limit).policy, "p")])
-    await limiter.peek(wish)
+    await limiter.acquire([permit._replace(consume=False) for permit in wish])
     print("ready", flush=True)
     sys.stdin.readline()
     admissions = 0

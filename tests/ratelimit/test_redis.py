@@ -12,7 +12,7 @@ from asgi_session.exceptions import StoreError
 from asgi_session.ratelimit.base import admitted
 from asgi_session.ratelimit.redis import RedisRateLimiter
 from asgi_session.redis import RedisClient
-from tests.ratelimit.parts import permit
+from tests.ratelimit.parts import look, permit
 from tests.services.cluster import RedisCluster
 from tests.services.redis import RedisServer
 
@@ -71,7 +71,7 @@ async def test_changed_limit_or_strategy_starts_anew(limiter: RedisRateLimiter) 
     for limit, strategy in [("2/minute", "sliding"), ("3/minute", "sliding"), ("3/minute", "moving")]:
         wish = permit(limit, strategy=strategy, name="same")
         assert admitted(await limiter.acquire([wish]))
-        assert (await limiter.peek([wish]))[0].remaining == int(limit[0]) - 1
+        assert (await look(limiter, [wish]))[0].remaining == int(limit[0]) - 1
 
 
 async def test_three_rules_cost_one_trip_and_a_refusal_writes_nothing(limiter: RedisRateLimiter, redis_server: RedisServer) -> None:
@@ -89,7 +89,7 @@ async def test_large_cost(limiter: RedisRateLimiter, strategy: str) -> None:
     """A cost of thousands of units is one call, too."""
     wish = permit("10000/minute", strategy=strategy, cost=7_000)
     assert [admitted(await limiter.acquire([wish])) for _ in range(2)] == [True, False]
-    assert (await limiter.peek([wish]))[0].remaining == 3_000
+    assert (await look(limiter, [wish]))[0].remaining == 3_000
 
 
 async def test_refused_script_is_a_store_error(limiter: RedisRateLimiter, redis_server: RedisServer, namespace: str) -> None:
@@ -128,7 +128,7 @@ async def main(url, namespace, limit, strategy, attempts, skew):
     client = RedisClient(url)
     limiter = RedisRateLimiter(client, namespace=namespace)
     wish = Permit(RateLimit(limit, strategy=strategy).policy, "p")
-    await limiter.peek([wish])
+    await limiter.acquire([wish._replace(consume=False)])
     print("ready", flush=True)
     sys.stdin.readline()
     answers = await asyncio.gather(*(limiter.acquire([wish]) for _ in range(int(attempts))))

@@ -11,8 +11,6 @@ from pathlib import Path
 
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
-_CLAIMS: list[socket.socket] = []
-
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on, and that no other process of any test run gets from here.
@@ -45,5 +43,5 @@ def _claim(port: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _CLAIMS.append(claim)
+    claim.detach()  # never closed: the port stays ours, whatever becomes of who asked for it
     return True

@@ -12,12 +12,18 @@ from asgi_session.ratelimit.base import Decision, Grant, Permit, Said
 SHARE = 10
 """A lease is at most one in so many of the uses that are left."""
 LEAST = 50
-"""While the limit is far, a lease is at least one in so many of all uses: who comes now and then needs few questions, too."""
+"""While the limit is far, a lease is at least one in so many of all uses: who comes now and then needs few questions, too.
+
+That is, of what each quota allows in the shortest window: at its end the rest of a lease is lost, which may not use up longer ones.
+"""
 BUSY = 10
 """Wishes within the time that a lease is for (a second), from which on a bundle counts as busy."""
 LONGEST_REST = 3.0
 """Seconds; see ``Bundle._rest``."""
 RESTS_IN_WINDOW = 20
+LONGEST_SILENCE = 120.0
+"""Seconds after which the shared limiter is asked again, however long it said that there is no room: a failover or an operator may
+have taken its counts away."""
 
 _new = tuple.__new__  # a ``Decision`` in half the time, for each request of a limited route: its own is written in Python
 
@@ -50,8 +56,10 @@ class Bundle:
         """The question that is under way; all who wait share it."""
         self.waiting = 0
         self._costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
-        all_uses = min((quota.limit // permit.cost for permit in permits for quota in permit.policy.quotas), default=0)
-        self._most, self._least = all_uses // SHARE, all_uses // LEAST
+        quotas = [(quota, permit.cost) for permit in permits for quota in permit.policy.quotas]
+        shortest = min((quota.window for quota, _ in quotas), default=0)
+        self._most = min((quota.limit // cost for quota, cost in quotas), default=0) // SHARE
+        self._least = min((quota.limit * shortest // quota.window // cost for quota, cost in quotas), default=0) // LEAST
         self._left = 0
         """Uses."""
         self._until = 0.0
@@ -119,15 +127,16 @@ class Bundle:
     def size(self, now: float, ahead: float) -> int:
         """How many uses to ask for now: one for each who waits, and more for those who will come within ``ahead`` seconds.
 
-        While the limit is far, that is as many as came lately; at least a small share of the limit, at most one of what was left.
-        Near the limit, one. Where requests were turned away until now, what has come free since is theirs: as many as those, but
-        a small share of the limit.
+        While the limit is far, that is as many as came lately, or as will come until the window ends; at least a small share of the
+        limit, at most one of what was left. Near the limit, one. Where requests were turned away until now, what has come free is
+        theirs: as many as those, but a small share of the limit.
         """
         elapsed = now - self._asked_at
         faded = min(1.0, elapsed / ahead)
         self._recent = self._recent * (1 - faded) + self._wanted * (1.0 if faded < 1 else ahead / elapsed)
         room = min((said.remaining // cost for cost, said in self._answer), default=0)
-        more = min(max(int(self._recent), self._least), room // SHARE)
+        rest = min(1.0, (self._until - now) / ahead) if now < self._until else 1.0
+        more = min(max(int(self._recent * rest), self._least), room // SHARE)
         if self._turned_away and self._recent >= BUSY and now < self._refused_until + LONGEST_REST:
             more = min(self._turned_away, self._most)
         self._asked_at, self._wanted, self._turned_away = now, 0, 0
@@ -155,7 +164,8 @@ class Bundle:
         least = min(LONGEST_REST, min(said.window for said in refusals) / RESTS_IN_WINDOW) if self._recent >= BUSY else 0.0
         waits = [said if said.allowed else said._replace(reset_after=max(said.reset_after, least)) for said in decisions]
         self._refusal = list(zip(self._costs, waits, strict=True))
-        self._refused_until = self._said_at + max(said.reset_after for said in waits if not said.allowed)
+        wait = max(said.reset_after for said in waits if not said.allowed)
+        self._refused_until = self._said_at + min(wait, LONGEST_SILENCE)
 
     def _say(self, decisions: list[tuple[int, Decision]], now: float) -> list[Decision]:
         """Decisions, as they are now that some of the lease is spent and some time is over.

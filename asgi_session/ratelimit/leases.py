@@ -5,9 +5,10 @@ has counted it as used when it is granted, so however many processes hold leases
 at the other end: units that are not spent before the window in which they were counted ends are lost. So
 
 * a lease is spent before the end of that window, as the shared limiter saw it when it was asked, or not at all;
-* it is as large as what the process was asked for in the last second, a fiftieth of the limit at least, and never more than a tenth
-  of what is left: near the limit, permits are asked for one at a time;
-* a bundle that was refused, or got the last that there was, is refused here, without asking, until there can be room again;
+* it is as large as what the process was asked for in the last second, a fiftieth of what a window allows at least, and never more
+  than a tenth of what is left: near the limit, permits are asked for one at a time;
+* a bundle that was refused, or got the last that there was, is refused here, without asking, until there can be room again, or for
+  two minutes;
 * a look without use, the exact log (``"moving"``: its promise is about each single moment), and what each process counts for
   itself are never leased.
 
@@ -26,7 +27,7 @@ from asgi_session.ratelimit.bundle import Bundle
 AHEAD = 1.0
 """Seconds of the demand so far for which permits are leased."""
 MAX_BUNDLES = 20_000
-"""Bundles that are remembered; what those still hold that asked longest ago is lost."""
+"""Bundles that are remembered, and as many answers where nothing is leased; what those hold that asked longest ago is lost."""
 
 
 class Leasing(RateLimiter, Protocol):
@@ -46,6 +47,8 @@ class LeasedRateLimiter:
         self._ahead = ahead
         """Seconds; 0: nothing is asked for but what is spent at once."""
         self._bundles: OrderedDict[str, Bundle] = OrderedDict()
+        self._unleased: OrderedDict[tuple[str, str], Said] = OrderedDict()
+        """By policy and partition, what the shared limiter said last where nothing could be leased."""
         self.asked = 0
         """How often the shared limiter was asked."""
 
@@ -71,7 +74,9 @@ class LeasedRateLimiter:
         groups = permits.groups if isinstance(permits, Permits) else Permits(permits).groups
         if groups is None:
             self.asked += 1
-            return await self._shared.acquire(permits)
+            decisions = await self._shared.acquire(permits)
+            self._note(permits, decisions)
+            return decisions
         bundles = [self._bundle(name, wanted) for name, wanted in groups]
         while True:
             now = self._monotonic()
@@ -86,7 +91,8 @@ class LeasedRateLimiter:
         now = self._monotonic()
         groups = (permits if isinstance(permits, Permits) else Permits(permits)).groups or ()
         bundles = [self._bundles[name] for name, _ in groups if name in self._bundles]
-        return [said for bundle in bundles for said in bundle.recall(now)]
+        unleased = [self._unleased.get((permit.policy.key, permit.partition)) for permit in permits]
+        return [said for bundle in bundles for said in bundle.recall(now)] + [said for said in unleased if said is not None]
 
     async def start(self) -> None:
         """Start the shared one."""
@@ -96,10 +102,20 @@ class LeasedRateLimiter:
         """Forget what is held, and stop the shared one."""
         asking = [bundle.asking for bundle in self._bundles.values() if bundle.asking is not None]
         self._bundles.clear()
+        self._unleased.clear()
         mine = [task for task in asking if task.get_loop() is asyncio.get_running_loop()]
         if mine:
             await asyncio.wait(mine)
         await self._shared.stop()
+
+    def _note(self, permits: Sequence[Permit], decisions: Sequence[Decision]) -> None:
+        now, rest = self._monotonic(), iter(decisions)
+        for permit in permits:
+            name = permit.policy.key, permit.partition
+            self._unleased[name] = Said(permit, now, [next(rest) for _ in permit.policy.quotas])
+            self._unleased.move_to_end(name)
+        while len(self._unleased) > MAX_BUNDLES:
+            self._unleased.popitem(last=False)
 
     def _bundle(self, name: str, permits: Sequence[Permit]) -> Bundle:
         bundle = self._bundles.get(name)

@@ -112,9 +112,12 @@ class MemoryRateLimiter:
         table = self._tables.get(policy.key) or self._add_table(policy)
         row = table.find(partition, now)
         for counter, decision in zip(row, decisions, strict=True):
+            used = decision.limit - decision.remaining
             if isinstance(counter, SlidingCounter):
                 passed = decision.window - (decision.reset_after if decision.allowed else 0.0)
-                counter.learn(now, int((at - passed) * 1000), decision.limit - decision.remaining)
+                counter.learn(now, int((at - passed) * 1000), used)
+            else:
+                counter.learn(now, int(at * 1000), used)
         table.keep(partition, row)
 
     async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:

@@ -111,6 +111,11 @@ class HitLog:
         """Count; ``used`` has been called with the same ``now``."""
         self.hits.extend((now,) * units)
 
+    def learn(self, now: int, at: int, units: int) -> None:
+        """Count from now on at least ``units``, as if all of them were used ``at`` the time when somebody counted them."""
+        if at >= now - self.window:
+            self.hits = sorted([*self.hits, *(at,) * (units - self.used(now))])
+
     def reset_in(self, now: int) -> int:
         """Milliseconds until the oldest unit is free again."""
         return self.hits[0] + self.window - now + 1 if self.hits else self.window

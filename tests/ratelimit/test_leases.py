@@ -55,6 +55,13 @@ class Distant(MemoryRateLimiter):
     def acquire_now(self, permits: Sequence[Permit]) -> None:  # type: ignore[override]
         """Has to be awaited, as Redis has."""
 
+    async def acquire(self, permits: Sequence[Permit]) -> list[Decision]:
+        """Where nothing can be leased."""
+        await self.open.wait()
+        if self.failure is not None:
+            raise self.failure
+        return await super().acquire(permits)
+
     async def lease(self, permits: Sequence[Permit], most: int) -> Grant:
         """Counts."""
         self.asked.append(most)
@@ -239,6 +246,58 @@ async def test_near_the_limit_one_at_a_time(limiter: LeasedRateLimiter, shared: 
             left = 200 - shared.granted
     assert max(shared.asked) > 10
     assert shared.asked[-18:] == [1] * 18
+
+
+@pytest.mark.parametrize(
+    ("limit", "every", "processes", "cost"),
+    [
+        ("1000/minute; 10000/day", 30, 1, 1),
+        ("1000/minute; 10000/day", 15, 4, 1),
+        ("600/minute; 5000/day", 60, 1, 3),
+        ("1000/second; 10000/hour", 1, 1, 2),
+        ("100/second; 5000/hour", 1, 4, 1),
+        ("100/second; 100000/day", 1, 4, 1),
+    ],
+)
+async def test_what_is_lost_at_the_end_of_a_short_window_spares_the_long_one(
+    limit: str, every: float, processes: int, cost: int
+) -> None:
+    """Who stays far below each of several limits is never refused, however often a short window ends over the rest of a lease."""
+    clock = StoppedClock(MIDDLE)
+    shared = Distant(clock)
+    limiters = [LeasedRateLimiter(shared, clock.monotonic) for _ in range(processes)]
+    wish = permit(limit, cost=cost)
+    for number in range(1, 3000):
+        clock.advance(every)
+        assert admitted(await use(limiters[number % processes], wish)), f"the request number {number}"
+
+
+async def test_little_of_a_short_window_is_lost_where_a_key_is_busy(
+    limiter: LeasedRateLimiter, shared: Distant, clock: StoppedClock
+) -> None:
+    """A lease is for the rest of the window alone."""
+    wish = permit("200/second; 50000/hour")
+    spent = 0
+    for _ in range(2000):
+        clock.advance(0.05 if spent % 3 else 0.03)
+        spent += admitted(await use(limiter, wish))
+    assert spent == 2000
+    assert shared.granted <= 1.05 * spent
+    assert len(shared.asked) <= 0.4 * spent
+
+
+async def test_a_refusal_is_believed_for_two_minutes(limiter: LeasedRateLimiter, shared: Distant, clock: StoppedClock) -> None:
+    """Counts may go by a failover or an operator's hand: who was locked out for a day is let in again soon."""
+    wish = permit("5/day")
+    for _ in range(5):
+        await use(limiter, wish)
+    [refused] = await use(limiter, wish)
+    assert refused.reset_after > 86_000
+    await shared.stop()  # forgets all counts
+    clock.advance(119)
+    assert not admitted(await use(limiter, wish))
+    clock.advance(1)
+    assert admitted(await use(limiter, wish))
 
 
 @pytest.mark.parametrize(("limit", "cost"), [("1/minute", 1), ("7/minute", 2), ("2/minute; 100/hour", 1)])
@@ -653,17 +712,52 @@ async def test_rl14_what_is_held_is_spent_and_then_the_rule_decides(clock: Stopp
     assert len(shared.asked) == asked + 1
 
 
+UNDER_ONE_LIMIT = [
+    pytest.param([permit("100/minute")], id="sliding"),
+    pytest.param([permit("100/minute", strategy="moving")], id="moving"),
+    pytest.param([permit("100/minute"), permit("500/minute", name="exact", strategy="moving")], id="sliding beside moving"),
+]
+
+
 @pytest.mark.security("RL-14")
 @pytest.mark.parametrize("used", [1, 60, 100])
-async def test_rl14_an_outage_gives_nobody_a_new_limit(clock: StoppedClock, shared: Distant, used: int) -> None:
+@pytest.mark.parametrize("wish", UNDER_ONE_LIMIT)
+async def test_rl14_an_outage_gives_nobody_a_new_limit(clock: StoppedClock, shared: Distant, used: int, wish: list[Permit]) -> None:
     """The process goes on with what the storage said last, so that who was near the limit, or over it, still is."""
     limiter, _ = with_fallback(shared, clock)
-    wish = permit("100/minute")
     for _ in range(used):
-        assert admitted(await use(limiter, wish))
+        assert admitted(await use(limiter, *wish))
     shared.failure = StoreUnavailable("away")
-    granted = sum([admitted(await use(limiter, wish)) for _ in range(150)])
+    granted = sum([admitted(await use(limiter, *wish)) for _ in range(150)])
     assert granted == 100 - used
+
+
+@pytest.mark.security("RL-14")
+async def test_rl14_an_exact_log_goes_on_for_its_window(clock: StoppedClock, shared: Distant) -> None:
+    """What was used before an outage counts for one window from when the storage told it, and then no more."""
+    limiter, _ = with_fallback(shared, clock)
+    wish = permit("5/minute", strategy="moving")
+    for _ in range(3):
+        await use(limiter, wish)
+    shared.failure = StoreUnavailable("away")
+    clock.advance(30)
+    assert sum([admitted(await use(limiter, wish)) for _ in range(9)]) == 2
+    clock.advance(30.001)
+    assert sum([admitted(await use(limiter, wish)) for _ in range(9)]) == 3
+
+
+async def test_what_was_said_of_unleased_permits_is_bounded(
+    clock: StoppedClock, shared: Distant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the bundles are: what was said longest ago is forgotten."""
+    monkeypatch.setattr(leases, "MAX_BUNDLES", 3)
+    limiter = LeasedRateLimiter(shared, clock.monotonic)
+    wishes = [permit("9/hour", strategy="moving", partition=str(number)) for number in range(5)]
+    for wish in wishes:
+        await use(limiter, wish)
+    assert [len(limiter.recall([wish])) for wish in wishes] == [0, 0, 1, 1, 1]
+    await limiter.stop()
+    assert not limiter.recall(wishes)
 
 
 @pytest.mark.security("RL-14")

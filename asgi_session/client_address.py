@@ -59,13 +59,13 @@ class TrustedProxies:
         self.proxies: tuple[str, ...] = texts(proxies)
         """Addresses, networks in CIDR notation, or ``"unix"``. Without any, the client is the connection's peer."""
         self.header = header
-        """The only one that is believed; None: whichever the request has."""
+        """The only one that is believed; None: whichever the request has, and where both disagree nobody knows the client."""
         self._networks = [network for proxy in self.proxies if (network := _network(proxy)) is not None]
         self._trusts_unix = UNIX in self.proxies
         self._is_trusted = lru_cache(_CACHED)(self._find_trusted)
 
     def client_address(self, scope: Mapping[str, Any]) -> str | None:
-        """The client's address in its one normal spelling; None where the connection has none."""
+        """The client's address in its one normal spelling; None where the connection has none, or proxies contradict each other."""
         client = scope.get("client")
         peer = normal_address(client[0]) if client else None
         if not self.proxies or not (self._trusts_unix if peer is None else self._is_trusted(peer)):
@@ -105,7 +105,9 @@ class TrustedProxies:
             for name, read in zip(NAME_THE_CLIENT, readers, strict=True)
             if lines[name] and (self.header is None or self.header == name.decode())
         }
-        return ends.pop() if len(ends) == 1 else peer
+        if not ends:
+            return peer
+        return ends.pop() if len(ends) == 1 else None  # never the proxy itself: a client could use up its quota
 
     def _walk_back(self, peer: str | None, hops: list[str], read: Callable[[str], str | None]) -> str | None:
         client = peer

@@ -97,9 +97,9 @@ async def test_what_to_do_is_said_in_code() -> None:
 
 @pytest.mark.security("RL-08")
 async def test_proxies_that_write_one_header() -> None:
-    """A `TrustedProxies` says which header is believed; the client's own try with the other one changes nothing."""
+    """A `TrustedProxies` says which header is believed; a client's own try with the other one changes nothing."""
     seen: list[Any] = []
-    for header, address in (("forwarded", "203.0.113.7"), ("x-forwarded-for", "1.2.3.4"), (None, "10.0.0.1")):
+    for header, address in (("forwarded", "203.0.113.7"), ("x-forwarded-for", "1.2.3.4"), (None, None)):
         proxies = TrustedProxies(["10.0.0.0/8"], header=header)  # type: ignore[arg-type]
         app = sessions({"/": lambda scope: seen.append(scope["asgi_session"].client_ip)}, trusted_proxies=proxies)
         headers = [("forwarded", "for=203.0.113.7"), ("x-forwarded-for", "1.2.3.4")]

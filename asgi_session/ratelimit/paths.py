@@ -13,7 +13,8 @@ real one belongs to all of them, unread.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 
 _PLAIN = re.compile(r"(?:/[a-z0-9_~-]+)+")
@@ -53,6 +54,21 @@ class PathPatterns:
         self._exact = frozenset(exact)
         self._trees = tuple(trees)
         self._segments = [_segments(path) for path in exact]
+
+    def match_request(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a request's path belongs to one of the patterns, below the mount point (``root_path``) or with it.
+
+        Routers look below it: under ``--root-path /api``, the route ``/login`` answers to ``/api/login``. Some servers leave it out
+        of the path, so it is put before it as well (security row IN-10).
+        """
+        path, root = scope.get("path", ""), scope.get("root_path", "").rstrip("/")
+        if self.match(path):
+            return True
+        if not root:
+            return False
+        if path == root or path.startswith(f"{root}/"):
+            return self.match(path[len(root) :] or "/")
+        return self.match(root + path)
 
     def match(self, path: str) -> bool:
         """Whether a path (``scope["path"]``) belongs to one of the patterns."""

@@ -48,7 +48,7 @@ class RateLimit:
     WebSocket handshake is a GET."""
     paths: Collection[str] | None = None
     """Only these: ``"/login"`` exactly, or ``"/api/*"`` with everything below. All requests that match share one quota,
-    and no spelling of the path gets around it."""
+    and no spelling of the path gets around it; below a ``root_path`` or a mount, both ``"/login"`` and ``"/mount/login"`` mean it."""
     cost: int | CostFunction = 1
     """Units that a request uses; at least 1."""
     on_store_error: OnStoreError = "local"
@@ -89,7 +89,7 @@ class RateLimit:
             method = scope.get("method", "GET").upper()  # some servers pass on "post", and some frameworks take it for POST
             if method not in self.methods and (method != "HEAD" or "GET" not in self.methods):
                 return False
-        return self._patterns is None or self._patterns.match(scope.get("path", ""))
+        return self._patterns is None or self._patterns.match_request(scope)
 
     def cost_for(self, subject: LimitSubject) -> int:
         """Units that this request uses.

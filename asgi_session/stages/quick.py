@@ -95,7 +95,7 @@ class Quick:
             return "context"
         if now >= entry.full_until:
             return "stale"
-        if self._always_full is not None and self._always_full.match(request.scope["path"]):
+        if self._always_full is not None and self._always_full.match_request(request.scope):
             return "route"
         if now >= entry.touch_at:
             slid_at = record.read_at + (now - entry.loaded)
@@ -109,7 +109,7 @@ class Quick:
     def _token(self, request: Request, presented: str) -> None:
         if self._cached_token is None:
             return
-        if self._always_full is not None and self._always_full.match(request.scope["path"]):
+        if self._always_full is not None and self._always_full.match_request(request.scope):
             request.escalated = "route"
             return
         token = self._cached_token(presented, request.context, self._full_every)

@@ -62,6 +62,43 @@ async def test_limits_and_full_validation_go_by_the_routed_path() -> None:
         assert (await exchange(browser.app, scope)).status == 429
 
 
+@pytest.mark.security("IN-10")
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [("", "/bank"), ("/api", "/api/bank"), ("/api/", "/api/bank"), ("/api", "/api//bank/"), ("/api", "/bank"), ("/", "/bank")],
+)
+async def test_limits_and_full_validation_hold_below_a_mount_point(root: str, path: str) -> None:
+    """What is said of /bank is said of the route /bank, whatever `root_path` a server or a mount puts before it."""
+    site = {**SITE, path: lambda scope: scope["asgi_session"].verdict.reason}
+    app = sessions(site, rate_limits=[RateLimit("2/day", paths=["/bank"])], validation=ValidationPolicy(always_full=["/bank"]))
+    async with visiting(app) as browser:
+        await browser.get("/login?alice")
+        await browser.get("/read")
+        responses = [await exchange(app, browser.scope("GET", path) | {"root_path": root}) for _ in range(3)]
+    assert [response.status for response in responses] == [200, 200, 429]
+    assert responses[1].json() == "route"
+
+
+@pytest.mark.security("IN-10")
+@pytest.mark.parametrize(
+    ("root", "path", "status"),
+    [
+        ("/api", "/login", 429),
+        ("/api", "/api/login", 429),
+        ("/api", "/apis/login", 200),
+        ("/api", "/api", 200),
+        ("", "/login", 200),
+    ],
+)
+async def test_a_rule_may_name_the_mount_point_too(root: str, path: str, status: int) -> None:
+    """As clients see the path; also where the server leaves the mount point out of it."""
+    app = sessions({path: SITE["/read"]}, rate_limits=[RateLimit("1/day", paths=["/api/login"])])
+    async with visiting(app) as browser:
+        scope = browser.scope("GET", path) | {"root_path": root}
+        statuses = [(await exchange(browser.app, dict(scope))).status for _ in range(2)]
+    assert statuses == [200, status]
+
+
 @pytest.mark.security("IN-11")
 async def test_nothing_that_we_answer_is_made_of_the_host() -> None:
     """No header and no body of ours repeats Host or X-Forwarded-Host, accepted or refused."""

@@ -279,6 +279,18 @@ async def test_a_proxy_that_is_trusted_or_silent_is_no_news(caplog: pytest.LogCa
     assert [record for record in caplog.records if record.name == "asgi_session.ratelimit"] == []
 
 
+@pytest.mark.security("RL-08")
+async def test_no_client_uses_up_the_quota_of_its_proxy() -> None:
+    """Who contradicts what the proxy writes is not taken for the proxy, which asks for itself too: is the application well?"""
+    app = sessions(rate_limits=[RateLimit("2/day")], trusted_proxies=["10.0.0.0/8"])
+    proxy = ("10.0.0.7", 1)
+    async with visiting(app):
+        made_up = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=1.2.3.4")]
+        statuses = [(await exchange(app, http_scope(path="/read", headers=made_up, client=proxy))).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        assert (await exchange(app, http_scope(path="/read", client=proxy))).status == 200
+
+
 async def test_a_client_without_an_address_has_a_quota_of_its_own() -> None:
     """Through a Unix socket: not the one of 127.0.0.1."""
     app = sessions(rate_limits=[RateLimit("1/day")])

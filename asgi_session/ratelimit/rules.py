@@ -48,7 +48,7 @@ class RateLimit:
     WebSocket handshake is a GET."""
     paths: Collection[str] | None = None
     """Only these: ``"/login"`` exactly, or ``"/api/*"`` with everything below. All requests that match share one quota,
-    and no spelling of the path gets around it; below a ``root_path`` or a mount, both ``"/login"`` and ``"/mount/login"`` mean it."""
+    and no spelling of the path gets around it. Below a ``root_path`` or a mount, ``"/login"`` and ``"/mount/login"`` are one."""
     cost: int | CostFunction = 1
     """Units that a request uses; at least 1."""
     on_store_error: OnStoreError = "local"

@@ -74,9 +74,9 @@ class LeasedRateLimiter:
         groups = permits.groups if isinstance(permits, Permits) else Permits(permits).groups
         if groups is None:
             self.asked += 1
-            decisions = await self._shared.acquire(permits)
-            self._note(permits, decisions)
-            return decisions
+            answer = await self._shared.acquire(permits)
+            self._note(permits, answer)
+            return answer
         bundles = [self._bundle(name, wanted) for name, wanted in groups]
         while True:
             now = self._monotonic()

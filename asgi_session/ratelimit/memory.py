@@ -7,7 +7,7 @@ table is full, the partition that was idle longest is forgotten, and with it wha
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from asgi_session.clock import SYSTEM_CLOCK, Clock
 from asgi_session.ratelimit.base import Decision, Grant, Permit, QuotaPolicy, Said
@@ -111,7 +111,8 @@ class MemoryRateLimiter:
         now = int(self._monotonic() * 1000)
         table = self._tables.get(policy.key) or self._add_table(policy)
         row = table.find(partition, now)
-        for counter, decision in zip(row, decisions, strict=True):
+        counters: Iterable[SlidingCounter | HitLog] = row
+        for counter, decision in zip(counters, decisions, strict=True):
             used = decision.limit - decision.remaining
             if isinstance(counter, SlidingCounter):
                 passed = decision.window - (decision.reset_after if decision.allowed else 0.0)

@@ -55,8 +55,8 @@ class Bundle:
         self.asking: asyncio.Task[None] | None = None
         """The question that is under way; all who wait share it."""
         self.waiting = 0
-        self._costs = [permit.cost for permit in permits for _ in permit.policy.quotas]
         quotas = [(quota, permit.cost) for permit in permits for quota in permit.policy.quotas]
+        self._costs = [cost for _, cost in quotas]
         shortest = min((quota.window for quota, _ in quotas), default=0)
         self._most = min((quota.limit // cost for quota, cost in quotas), default=0) // SHARE
         self._least = min((quota.limit * shortest // quota.window // cost for quota, cost in quotas), default=0) // LEAST
@@ -150,9 +150,7 @@ class Bundle:
         if grant.uses:
             self._until = sent + min(decision.reset_after for decision in grant.decisions)
         if grant.next_in:  # these were the last ones, so what comes after them needs no question
-            self._rest(
-                [said if _fits(cost, said) else said._replace(allowed=False, reset_after=grant.next_in) for cost, said in rows]
-            )
+            self._rest([_after(said, cost, grant.next_in) for cost, said in rows])
 
     def _rest(self, decisions: list[Decision]) -> None:
         """Refuse until there will be room, and for a short rest at least where the bundle is busy.
@@ -180,6 +178,6 @@ class Bundle:
         return said
 
 
-def _fits(cost: int, said: Decision) -> bool:
-    """Whether there is room for once more."""
-    return said.allowed and said.remaining >= cost
+def _after(said: Decision, cost: int, next_in: float) -> Decision:
+    """What the quota says to the next one: a refusal, where it gave the last that it had."""
+    return said._replace(allowed=False, reset_after=next_in) if said.allowed and said.remaining < cost else said

@@ -318,6 +318,17 @@ async def test_the_last_permit_says_when_the_next_one_comes(
     assert admitted(await use(limiter, wish))
 
 
+async def test_each_quota_of_a_refusal_tells_its_own_wait(shared: Distant, clock: StoppedClock) -> None:
+    """Of two that have no room, the one that has some earlier says so, as the shared limiter does."""
+    wish = permit("2/second; 2/hour")
+    for _ in range(2):
+        assert admitted(await shared.acquire([wish]))
+    expected = [decision.reset_after for decision in shared.decide([wish])]
+    refused = await use(LeasedRateLimiter(shared, clock.monotonic), wish)
+    assert [decision.reset_after for decision in refused] == expected
+    assert expected[0] < 2 < expected[1]
+
+
 async def test_a_burst_that_waits_together_is_one_question(limiter: LeasedRateLimiter, shared: Distant) -> None:
     """Fifty requests at once ask for fifty, and get what there is."""
     answers = await asyncio.gather(*(use(limiter, permit("60/hour")) for _ in range(50)))

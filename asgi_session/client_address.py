@@ -34,8 +34,6 @@ Header = Literal["x-forwarded-for", "forwarded"]
 UNIX = "unix"
 """As a trusted proxy: whoever connects through a Unix socket."""
 
-NAME_THE_CLIENT = (b"x-forwarded-for", b"forwarded")
-"""What a proxy that is trusted is read by."""
 _CACHED = 4096
 _MOST_HOPS = 64
 _LONGEST_HOP = 512  # a whole element of Forwarded, host name included
@@ -99,10 +97,9 @@ class TrustedProxies:
         for name, value in headers:
             if (found := lines.get(name.lower())) is not None:
                 found.append(value.decode("latin-1"))
-        readers: tuple[Callable[[str], str | None], ...] = (normal_node, _forwarded_node)
         ends = {
             self._walk_back(peer, ",".join(lines[name]).split(","), read)
-            for name, read in zip(NAME_THE_CLIENT, readers, strict=True)
+            for name, read in NAME_THE_CLIENT.items()
             if lines[name] and (self.header is None or self.header == name.decode())
         }
         if not ends:
@@ -160,6 +157,10 @@ def _forwarded_node(element: str) -> str | None:
         return None
     nodes = [value for name, value in _PAIR.findall(element) if name.lower() == "for"]
     return normal_node(nodes[0].strip('"')) if len(nodes) == 1 else None
+
+
+NAME_THE_CLIENT: Mapping[bytes, Callable[[str], str | None]] = {b"x-forwarded-for": normal_node, b"forwarded": _forwarded_node}
+"""The headers in which proxies say for whom they speak, and how one hop of each is read."""
 
 
 def _network(text: object) -> Network | None:

@@ -113,8 +113,9 @@ class HitLog:
 
     def learn(self, now: int, at: int, units: int) -> None:
         """Count from now on at least ``units``, as if all of them were used ``at`` the time when somebody counted them."""
-        if at >= now - self.window:
-            self.hits = sorted([*self.hits, *(at,) * (units - self.used(now))])
+        unheard = units - self.used(now)
+        if unheard > 0 and at >= now - self.window:
+            self.hits = sorted([*self.hits, *(at,) * unheard])
 
     def reset_in(self, now: int) -> int:
         """Milliseconds until the oldest unit is free again."""

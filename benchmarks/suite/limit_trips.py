@@ -123,7 +123,7 @@ more where it is asked for little more than there is: then there is often a litt
 hundred permits for each process and window, that is above the budget. It was left so, since what saves questions costs more:
 longer rests, and rests as soon as little is left, save a third of the questions, but keep clients waiting for up to 10 s and
 leave up to 40 % of short windows unused; and larger leases near the limit would lie with processes that may not need them. The
-last permit says when the next one comes, so that nobody asks in between. What Redis sees are 3 to 11 questions a second for such a
+last permit says when the next one comes, so that nobody asks in between. What Redis sees are 4 to 11 questions a second for such a
 key.""",
     columns=[
         Column("processes", "processes"),

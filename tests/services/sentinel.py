@@ -37,8 +37,11 @@ class Sentinel:
         (self.process.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
         self.process.start()
         self.process.wait_ready(self._knows_replica, seconds=20)
-        # Roles and links are re-read every 10 s by default, which would make each failover take 20 s to settle.
-        self.cli.execute_command("SENTINEL DEBUG", "info-period", 500, "publish-period", 500)  # type: ignore[no-untyped-call]
+        # Roles and links are re-read every 10 s by default, which would make each failover take 20 s to settle. And who has just
+        # been told of a new master asks it only after a whole period: were that as long as the silence that makes it dead, some
+        # would call it dead before they asked, and go back to the old one.
+        periods = ("info-period", 500, "publish-period", 500, "ping-period", 200)
+        self.cli.execute_command("SENTINEL DEBUG", *periods)  # type: ignore[no-untyped-call]
 
     def state(self) -> dict[str, Any]:
         """What this Sentinel thinks of the master."""
@@ -103,8 +106,9 @@ class SentinelSetup:
         return self
 
     def failover(self) -> None:
-        """Ask for a failover and return when every Sentinel names the new master and the old one follows it."""
+        """Ask for a failover that loses no write; return when every Sentinel names the new master and the old one follows it."""
         old = self.master
+        self._catch_up(old, self.replica)
         self.sentinels[0].cli.sentinel_failover(SERVICE)
         self.wait_promoted(old)
         self._wait_settled(seconds=30)
@@ -137,6 +141,13 @@ class SentinelSetup:
     def _replicate(self, master: RedisServer, replica: RedisServer) -> None:
         replica.cli.replicaof("127.0.0.1", master.port)
         wait_until(lambda: replica.cli.info("replication").get("master_link_status") == "up", "replication", seconds=20)
+
+    def _catch_up(self, master: RedisServer, replica: RedisServer) -> None:
+        """Return when the replica has every write: after a sync its link is up some time before it is sent the next ones."""
+        written = master.cli.info("replication")["master_repl_offset"]
+        wait_until(
+            lambda: replica.cli.info("replication")["master_repl_offset"] >= written, "the replica has every write", seconds=10
+        )
 
     def _named_masters(self) -> set[int]:
         return {sentinel.named_master() for sentinel in self.sentinels}

@@ -28,8 +28,8 @@ class Verdict(NamedTuple):
     """Whether an earlier judgement was still good."""
     reason: str
     """Stable and of few values. Accepted: ``"valid"``; after a full validation of what was known before, why it was due:
-    ``"context"`` (another user agent or network), ``"stale"``, ``"route"``, ``"touch"``, or ``"asked"`` (the handler called
-    ``require_fresh``). Not: ``"anonymous"``, ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
+    ``"context"`` (another user agent or network), ``"stale"`` (too long ago), ``"invalidated"`` (it changed, or news of it may have
+    been missed), ``"route"``, ``"touch"``, or ``"asked"`` (the handler called ``require_fresh``). Not: ``"anonymous"``, ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
 
 
 NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
@@ -74,7 +74,7 @@ class Request:
     key: "StoreKey | None" = None
     """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
     escalated: str = ""
-    """Why the quick tier was not enough for a session that it knew, or not asked for a token."""
+    """Why the quick tier was not enough for a session that it knows or knew, or not asked for a token."""
 
     def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
         self.scope = scope

@@ -10,6 +10,7 @@ belongs to the event loop's thread; each method runs without an await.
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from ..ids import StoreKey, user_tag
 from ..principal import Principal
@@ -20,6 +21,11 @@ from .policy import CachePolicy
 
 _OVERHEAD = 2700
 """Bytes that an entry takes beside what differs in size: measured (``tests/cache/test_sessions.py``)."""
+
+_MOST_LAPSED = 1000
+"""Entries of which it is remembered why they went: a hint for whoever reads a verdict, worth little memory."""
+
+Lapse = Literal["stale", "invalidated"]
 
 Context = tuple[bytes | str, ...] | None
 """What a verdict is bound to: user agent, accept headers, network."""
@@ -96,6 +102,7 @@ class SessionCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._credentials: defaultdict[str, dict[StoreKey, str]] = defaultdict(dict)  # by bucket, as news of many come
         self._fills: dict[StoreKey, Fill] = {}
+        self._lapsed: OrderedDict[str, Lapse] = OrderedDict()
         self._bytes = 0
         self.hits = 0
         self.misses = 0
@@ -118,12 +125,16 @@ class SessionCache:
             return None
         lease = entry.lease
         if now >= entry.expires or now >= lease.until or entry.generation != lease.generation:
-            self._drop(credential)
+            self._lapse(credential, "stale" if now >= entry.expires else "invalidated")
             self.misses += 1
             return None
         self._entries.move_to_end(credential)
         self.hits += 1
         return entry
+
+    def why_missed(self, credential: str) -> Literal["", "stale", "invalidated"]:
+        """Why ``credential`` has no entry any more, told once; empty at first sight, and where that is long ago."""
+        return self._lapsed.pop(credential, "")
 
     def begin(self, key: StoreKey) -> Fill:
         """Say that the store is about to be asked for ``key``."""
@@ -194,7 +205,7 @@ class SessionCache:
         The others stay: on a Cluster, a lost node says nothing about the sessions of the nodes whose news still come.
         """
         for credential in [known for known, entry in self._entries.items() if entry.generation != entry.lease.generation]:
-            self._drop(credential)
+            self._lapse(credential, "invalidated")
 
     def _hear_of_one(self, news: Invalidation) -> None:
         key = news.key
@@ -207,7 +218,7 @@ class SessionCache:
         snapshot = self._entries[credential].snapshot
         if news.kind == "changed" and news.detail and snapshot is not None and snapshot.record.version >= int(news.detail):
             return  # we read it after that change
-        self._drop(credential)
+        self._lapse(credential, "invalidated")
 
     def _hear_of_many(self, news: Invalidation) -> None:
         """Of one user's sessions, or of all in a bucket: also where nobody here understands what happened to them."""
@@ -221,7 +232,16 @@ class SessionCache:
             if not one_user or (self._entries[credential].tag == news.subject and key.digest != news.detail)
         ]
         for credential in gone:
-            self._drop(credential)
+            self._lapse(credential, "invalidated")
+
+    def _lapse(self, credential: str, why: Lapse) -> None:
+        """Drop an entry, and remember for the next request why it is validated in full again."""
+        if self._entries[credential].snapshot is not None:
+            self._lapsed[credential] = why
+            self._lapsed.move_to_end(credential)
+            if len(self._lapsed) > _MOST_LAPSED:
+                self._lapsed.popitem(last=False)
+        self._drop(credential)
 
     def _drop(self, credential: str) -> None:
         entry = self._entries.pop(credential)

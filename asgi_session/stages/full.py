@@ -25,7 +25,7 @@ OnStoreError = Literal["reject", "anonymous"]
 
 _VALID = Verdict("full", False, "valid")
 # why the quick tier was not enough
-_VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "route", "touch")}}
+_VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "invalidated", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
 _UNAVAILABLE = Verdict("full", False, "unavailable")
 _EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))

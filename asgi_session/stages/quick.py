@@ -69,6 +69,7 @@ class Quick:
                     conclude.session(request, self._engine, snapshot, entry.principal, _VALID_BEFORE)  # the usual case
                     return None
                 return self._known(request, entry, now)
+            request.escalated = self._cache.why_missed(presented)
         session_id = self._engine.signer.unsign(presented)
         if session_id is None:
             return self._unsigned(request)

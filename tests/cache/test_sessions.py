@@ -168,6 +168,39 @@ def test_hits_and_misses_are_counted(shelf: Shelf) -> None:
     assert (shelf.cache.hits, shelf.cache.misses) == (1, 2)
 
 
+# -- why an entry went -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("news", "why"),
+    [
+        (lambda shelf, record: shelf.link.tell(changed(record.key, "2")), "invalidated"),
+        (lambda shelf, record: shelf.link.tell(ended(record.key)), "invalidated"),
+        (lambda shelf, record: shelf.link.tell(Invalidation("all", record.key.bucket)), "invalidated"),
+        (lambda shelf, record: shelf.link.lose(), "invalidated"),
+        (lambda shelf, record: shelf.clock.advance(2.0), "invalidated"),
+        (lambda shelf, record: shelf.clock.advance(30.0), "stale"),
+    ],
+    ids=["changed", "ended", "all", "link lost", "link silent", "too old"],
+)
+def test_why_an_entry_went_is_told_once(shelf: Shelf, news: Any, why: str) -> None:
+    """For the verdict of the request that has to be validated in full again; the one after it is at first sight."""
+    record = a_record()
+    credential = shelf.put(record)
+    news(shelf, record)
+    assert not shelf.holds(credential)
+    assert [shelf.cache.why_missed(credential) for _ in range(2)] == [why, ""]
+
+
+@pytest.mark.security("ST-12")
+def test_reasons_of_many_take_bounded_memory(shelf: Shelf) -> None:
+    """The oldest are forgotten; an entry that only knew of an absence leaves none."""
+    credentials = [shelf.put(a_record()) for _ in range(1001)]
+    absent = shelf.put(a_key())
+    shelf.link.lose()
+    assert [shelf.cache.why_missed(each) for each in (credentials[0], credentials[1], absent)] == ["", "invalidated", ""]
+
+
 @pytest.mark.parametrize(
     ("user_id", "values", "value"),
     [

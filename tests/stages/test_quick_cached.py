@@ -138,6 +138,22 @@ async def test_full_validation_is_due_again(clock: StoppedClock) -> None:
         assert [second for second, reason in enumerate(seen, 1) if reason == "stale"] == [12, 24]
 
 
+async def test_after_an_invalidation_the_verdict_says_so() -> None:
+    """The request after another one's change is validated in full, once, and tells why."""
+    async with visiting(sessions(PAGES, store=MemoryStore())) as browser:
+        await known(browser)
+        await browser.app.manager.update(browser.credential, {"a": 1})
+        assert [(await browser.get("/how")).json() for _ in range(2)] == [["full", False, "invalidated"], KNOWN]
+
+
+async def test_an_entry_that_is_too_old_makes_the_verdict_stale(clock: StoppedClock) -> None:
+    """Whatever ends its time first: ``full_every``, or the age at which the cache loads it again."""
+    async with visiting(sessions(PAGES, store=MemoryStore(clock=clock))) as browser:
+        await known(browser)
+        clock.advance(31.0)
+        assert [(await browser.get("/how")).json() for _ in range(2)] == [["full", False, "stale"], KNOWN]
+
+
 async def test_paths_that_are_always_validated_in_full() -> None:
     """The path itself, and what is below where that was asked for; they pay alone."""
     store = WatchedStore()

@@ -11,6 +11,7 @@ from .exceptions import (
     ConfigurationError,
     KeysUnavailable,
     Problem,
+    SessionCapReached,
     SessionClosed,
     SessionConflict,
     SessionError,
@@ -27,6 +28,7 @@ from .manager import SessionManager, StoredSession
 from .middleware import SessionMiddleware
 from .ratelimit.rules import FailureBudget, RateLimit
 from .session import Session
+from .session_cap import SessionCap
 from .stores.base import SessionStore
 from .tokens import JWTVerifier, VerifiedToken
 
@@ -42,6 +44,8 @@ __all__ = [
     "Problem",
     "RateLimit",
     "Session",
+    "SessionCap",
+    "SessionCapReached",
     "SessionClosed",
     "SessionConflict",
     "SessionError",

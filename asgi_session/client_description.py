@@ -36,8 +36,8 @@ def agent_family(user_agent: bytes) -> str:
     return f"{family} {hashlib.sha256(user_agent).hexdigest()[:8]}"
 
 
-def metadata(client: Client) -> Mapping[str, str]:
-    """Network and kind of browser, coarse on purpose (security row PR-01)."""
+def metadata(client: Client, provider_session: str | None = None) -> Mapping[str, str]:
+    """Network and kind of browser, coarse on purpose (security row PR-01), and the provider's name for the session."""
     headers, address = client
     known = {}
     if address is not None:
@@ -45,4 +45,6 @@ def metadata(client: Client) -> Mapping[str, str]:
     agent = next((value for name, value in headers if name == b"user-agent"), None)
     if agent is not None:
         known["user_agent"] = agent_family(agent)
+    if provider_session is not None:
+        known["provider_session"] = provider_session
     return known

@@ -29,7 +29,8 @@ class Verdict(NamedTuple):
     reason: str
     """Stable and of few values. Accepted: ``"valid"``; after a full validation of what was known before, why it was due:
     ``"context"`` (another user agent or network), ``"stale"`` (too long ago), ``"invalidated"`` (it changed, or news of it may have
-    been missed), ``"route"``, ``"touch"``, or ``"asked"`` (the handler called ``require_fresh``). Not: ``"anonymous"``, ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
+    been missed), ``"route"``, ``"touch"``, or ``"asked"`` (the handler called ``require_fresh``). Not: ``"anonymous"``,
+    ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
 
 
 NOTHING_PRESENTED = Verdict("quick", False, "anonymous")

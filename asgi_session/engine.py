@@ -10,6 +10,7 @@ from .cache.watch import SessionWatch
 from .cookies import CookiePolicy
 from .ids import CredentialSigner, StoreKey
 from .lifetimes import Lifetimes
+from .session_cap import SessionCap
 from .stores.base import SessionStore
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ class SessionEngine:
     lifetimes: Lifetimes
     cookies: CookiePolicy
     watches: SessionWatch
+    cap: SessionCap | None = None
+    """How many sessions a user may have at once."""
     steps: set[asyncio.Task[Any]] = field(default_factory=set)
     """Store steps under way; shutdown waits for them."""
 

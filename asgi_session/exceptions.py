@@ -6,7 +6,8 @@
     │   ├── SessionValueError       a value isn't JSON, or the record would grow past its limit
     │   ├── SessionGone             the session ended while the handler worked with it
     │   ├── SessionConflict         another request changed the session first, and the handler asked to be told
-    │   └── SessionClosed           the response is already on its way: no cookie can be set any more
+    │   ├── SessionClosed           the response is already on its way: no cookie can be set any more
+    │   └── SessionCapReached       the user has as many sessions as ``SessionCap`` allows, and it refuses another one
     ├── StoreError                  the store answered, and refused (a defect or a wrong set-up)
     │   └── StoreUnavailable        the store did not answer in time: says nothing about the session
     └── TokenError                  a bearer token was not accepted
@@ -83,6 +84,12 @@ class SessionClosed(SessionError):
     """The response has started, so the cookie that this step needs can't be sent any more."""
 
     code = "session_closed"
+
+
+class SessionCapReached(SessionError):
+    """The user has as many live sessions as ``SessionCap`` allows, and it says "refuse". Nothing has changed."""
+
+    code = "session_cap_reached"
 
 
 class StoreError(AsgiSessionError):

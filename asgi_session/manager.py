@@ -16,6 +16,7 @@ from .hold import Hold
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
 from .lifetimes import finite
 from .record import Changes, Conflict, Draft, Record
+from .session_cap import SessionCap
 from .settings import SecretKeys, SessionSettings
 from .stores.base import Maintenance, SessionStore, StoreStats, UserSessions
 from .user_ids import require_user_id
@@ -58,8 +59,11 @@ class SessionManager:
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
         absolute_timeout: float = 30 * 24 * 60 * 60,
+        session_cap: SessionCap | None = None,
     ) -> None:
-        settings = SessionSettings(secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout)
+        settings = SessionSettings(
+            secret_key, store=store, idle_timeout=idle_timeout, absolute_timeout=absolute_timeout, session_cap=session_cap
+        )
         self._problems = settings.problems()
         self._engine = settings.engine()
         self._counters = Counters(self._engine)
@@ -109,6 +113,7 @@ class SessionManager:
         Raises:
             SessionError: ``user_id`` is no text, or an empty one. None makes a session of nobody.
             SessionValueError: a value can't be stored.
+            SessionCapReached: the user has as many sessions as ``session_cap`` allows, and it says "refuse".
             StoreUnavailable: it may or may not exist; nobody knows its credential.
         """
         if user_id is not None:
@@ -118,7 +123,8 @@ class SessionManager:
         lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
         bucket = random_bucket() if user_id is None else user_bucket(user_id, self._engine.store.namespace)
         session_id = new_session_id(bucket)
-        draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, encoded, MappingProxyType(dict(metadata or {})))
+        known = MappingProxyType(dict(metadata or {}))
+        draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, encoded, known, self._engine.cap)
         record = await self._engine.finish(self._engine.store.create(store_key(session_id), draft))
         return _stored(record, self._engine.signer.sign(session_id))
 

@@ -16,6 +16,7 @@ from .exceptions import Problem, StoreError
 from .lifespan import Lifespan
 from .manager import SessionManager
 from .ratelimit.rules import FailureBudget, RateLimit
+from .session_cap import SessionCap
 from .settings import SecretKeys, SessionSettings
 from .stages.base import Receive, Rejection, Send
 from .stages.commit import Commit
@@ -54,6 +55,7 @@ class SessionMiddleware:
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
         absolute_timeout: float = 30 * 24 * 60 * 60,
+        session_cap: SessionCap | None = None,
         bearer: TokenVerifier | Sequence[TokenVerifier] | None = (),
         rate_limits: RateLimit | Sequence[RateLimit] | None = (),
         failed_credentials: FailureBudget | None = FailureBudget(),  # noqa: B008  # a frozen value
@@ -76,6 +78,7 @@ class SessionMiddleware:
             store=store,
             idle_timeout=idle_timeout,
             absolute_timeout=absolute_timeout,
+            session_cap=session_cap,
         )
         choices = Choices(
             bearer=bearer,

@@ -1,12 +1,14 @@
 """What stores keep, and what they are asked to change. Values only: nothing here does I/O or can be altered by a handler."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from .codec import check_size
+from .exceptions import SessionCapReached
 from .ids import StoreKey
 from .lifetimes import deadline
+from .session_cap import CAP_REACHED, SessionCap
 
 SCHEMA = 1
 """Version of the stored form. A record of another one is treated as absent, so that old and new workers can run side by side."""
@@ -36,8 +38,8 @@ class Record:
     authenticated_at: float | None = None
     revoked_at: float | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
-    """Where the session was made: ``network`` and ``user_agent``, both coarse (``client_description.py``); or what the manager's
-    ``create`` was given."""
+    """Where the session was made: ``network`` and ``user_agent``, both coarse (``client_description.py``), and ``provider_session``
+    where the login named one; or what the manager's ``create`` was given."""
     data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     """The handler's values, each encoded on its own (``codec.py``), so that a commit changes single keys."""
     slid_from: float | None = None
@@ -58,6 +60,8 @@ class Draft:
     absolute_timeout: float
     data: Mapping[str, bytes] = field(default_factory=lambda: EMPTY, repr=False)
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
+    cap: SessionCap | None = None
+    """How many live sessions its user may have with it; None sets no bound, and a visitor has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +118,18 @@ def changed(record: Record, changes: Changes, now: float) -> Record:
         idle_timeout=record.idle_timeout if changes.idle_timeout is None else changes.idle_timeout,
         expires_at=record.expires_at if changes.lifetime is None else now + changes.lifetime,
     )
+
+
+def evicted_by(draft: Draft, others: Sequence[Record]) -> list[Record]:
+    """Which of its user's ``others``, all live, make room for a new session; for stores that work on whole records.
+
+    Raises:
+        SessionCapReached: none may.
+    """
+    ends_at_once = min(draft.idle_timeout, draft.absolute_timeout) <= 0
+    if draft.cap is None or draft.user_id is None or ends_at_once or len(others) < draft.cap.limit:
+        return []
+    if draft.cap.when_full == "refuse":
+        raise SessionCapReached(CAP_REACHED)
+    by_login = sorted(others, key=lambda record: (record.authenticated_at or record.created_at, record.issued))
+    return by_login[: len(others) + 1 - draft.cap.limit]

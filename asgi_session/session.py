@@ -80,18 +80,22 @@ class Session(dict[str, Any]):
 
     # -- verbs ----------------------------------------------------------------------------------------------------------
 
-    async def login(self, user_id: str, *, keep: Iterable[str] = (), lifetime: float | None = None) -> None:
+    async def login(
+        self, user_id: str, *, keep: Iterable[str] = (), lifetime: float | None = None, provider_session: str | None = None
+    ) -> None:
         """Bind the session to ``user_id`` under a new id; the old id is dead when this returns.
 
         What an anonymous visitor (or another user) left in the session is dropped, except the keys named in ``keep``: it may
         have been planted there (login CSRF). A user who logs in again keeps everything. With ``lifetime`` (seconds) this
-        session ends then, idle or not; it never outlives ``absolute_timeout``.
+        session ends then, idle or not; it never outlives ``absolute_timeout``. Its metadata keep ``provider_session``: ``sid``.
 
         Raises:
+            SessionError: ``user_id`` or ``provider_session`` is no text, or an empty one; nothing has changed.
+            SessionCapReached: the user has as many sessions as ``session_cap`` allows, and it refuses more; nothing has changed.
             StoreUnavailable: nothing has changed, or (reply lost) the old session has ended; nobody is logged in.
             SessionClosed: the response has started.
         """
-        await self.transaction.login(self, user_id, keep=keep, lifetime=lifetime)
+        await self.transaction.login(self, user_id, keep=keep, lifetime=lifetime, provider_session=provider_session)
 
     async def logout(self) -> None:
         """End the session on every worker, and withdraw its cookie. Idempotent; the handler may start a new one by filling it.

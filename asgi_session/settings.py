@@ -17,7 +17,8 @@ from .engine import SessionEngine
 from .exceptions import Problem
 from .ids import CredentialSigner
 from .lifetimes import DAY, Lifetimes
-from .stores.base import SessionStore
+from .session_cap import SessionCap
+from .stores.base import SessionStore, UserSessions
 from .stores.memory import MemoryStore
 from .stores.urls import store_from_url
 
@@ -44,6 +45,7 @@ class SessionSettings:
         store: SessionStore | str | None = None,
         idle_timeout: float | None = None,
         absolute_timeout: float = 30 * DAY,
+        session_cap: SessionCap | None = None,
     ) -> None:
         self._given = given = Arguments()
         secrets = _texts(secret_key)
@@ -65,6 +67,8 @@ class SessionSettings:
         default_idle = 14 * DAY if max_age is None else max_age
         self._idle_is = "max_age" if idle is None and max_age is not None else "idle_timeout"
         self.lifetimes = Lifetimes(idle=_seconds(default_idle if idle is None else idle), absolute=_seconds(absolute))
+        fix = "Write SessionCap(10); None sets no bound."
+        self.cap = given.one("session_cap", session_cap, (SessionCap, NoneType), default=None, fix=fix)
         fix = "Write a URL such as redis://host:6379/0, or pass an object that has all of SessionStore."
         store = given.one("store", store, (SessionStore, str, NoneType), default=None, fix=fix)
         made = store_from_url(store) if isinstance(store, str) else store
@@ -82,7 +86,16 @@ class SessionSettings:
         elif not self.secrets or not all(self.secrets):
             fix = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
             found.append(Problem("secret_key", "is empty.", fix))
-        return [*found, *self._given.problems, *self.cookies.problems(), *self._problems_of_lifetimes(), *self._problems_of_store()]
+        found += [*self._given.problems, *self.cookies.problems(), *self._problems_of_lifetimes()]
+        return [*found, *self._problems_of_cap(), *self._problems_of_store()]
+
+    def _problems_of_cap(self) -> list[Problem]:
+        if self.cap is None:
+            return []
+        if not isinstance(self.store, UserSessions):
+            fix = "Use another store, or leave the cap out."
+            return [Problem("session_cap", f"can't be kept: {type(self.store).__name__} can't find the sessions of a user.", fix)]
+        return self.cap.problems()
 
     def _problems_of_lifetimes(self) -> list[Problem]:
         """The idle timeout by the name of the argument that it came from."""
@@ -106,7 +119,7 @@ class SessionSettings:
         """The parts, wired."""
         link = self.store.link if isinstance(self.store, Coherent) else None
         watches = SessionWatch(self.store, link, self.store.namespace, SYSTEM_CLOCK.monotonic)
-        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies, watches)
+        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies, watches, self.cap)
 
     def derived_key(self, label: str) -> bytes:
         """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""

@@ -28,7 +28,7 @@ from .record import Changes, Conflict, Draft, Record
 from .session import Session
 from .snapshot import Snapshot
 from .stores.base import UserSessions
-from .user_ids import require_user_id
+from .user_ids import require_provider_session, require_user_id
 
 if TYPE_CHECKING:
     from .context import RequestContext
@@ -120,11 +120,15 @@ class Transaction:
 
     # -- what the handler asks for ------------------------------------------------------------------------------------
 
-    async def login(self, session: Session, user_id: str, *, keep: Iterable[str], lifetime: float | None) -> None:
+    async def login(
+        self, session: Session, user_id: str, *, keep: Iterable[str], lifetime: float | None, provider_session: str | None
+    ) -> None:
         """See :meth:`Session.login`."""
         require_user_id(user_id)
+        require_provider_session(provider_session)
         self._refuse_if_closed()
-        await self._engine.finish(self._login(session, user_id, keep, lifetime))
+        known = metadata(self._client, provider_session)
+        await self._engine.finish(self._login(session, user_id, keep, lifetime, known))
 
     async def logout(self, session: Session) -> None:
         """See :meth:`Session.logout`."""
@@ -217,18 +221,20 @@ class Transaction:
 
     # Each goes on to its end when the request is cancelled, with what it has to note here afterwards.
 
-    async def _login(self, session: Session, user_id: str, keep: Iterable[str], lifetime: float | None) -> None:
+    async def _login(
+        self, session: Session, user_id: str, keep: Iterable[str], lifetime: float | None, known: Mapping[str, str]
+    ) -> None:
         async with self._exclusive():
             old = self.record
             lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
             session_id = new_session_id(user_bucket(user_id, self._engine.store.namespace))
             if old is not None and old.user_id == user_id:
-                if await self._login_again(session, old, session_id, lifetimes):
+                if await self._login_again(session, old, session_id, lifetimes, known):
                     return
                 keep = list(dict.keys(session))
             values = {key: dict.__getitem__(session, key) for key in keep if dict.__contains__(session, key)}
             data = self._encoded(values)
-            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
+            draft = Draft(user_id, lifetimes.idle, lifetimes.absolute, data, known, self._engine.cap)
             replaces = old.key if old is not None else self._not_loaded
             record = await self._engine.store.create(store_key(session_id), draft, replaces=replaces)
             self._reset(session, values)
@@ -302,14 +308,16 @@ class Transaction:
         self._announce(session_id)
         return Outcome.REGENERATED
 
-    async def _login_again(self, session: Session, record: Record, session_id: str, lifetimes: Lifetimes) -> bool:
+    async def _login_again(
+        self, session: Session, record: Record, session_id: str, lifetimes: Lifetimes, known: Mapping[str, str]
+    ) -> bool:
         """The user goes on with the session, with what other requests save in it meanwhile too; False where it has ended."""
         data = self._encoded(dict(dict.items(session)))
         changes = replace(
             self._baseline.changes_to(data, cleared=session.cleared, if_version=None),
             idle_timeout=lifetimes.idle,
             lifetime=lifetimes.absolute,
-            login=metadata(self._client),
+            login=known,
         )
         step = self._engine.store.regenerate(record.key, store_key(session_id), changes, user_id=record.user_id)
         moved = await self._saving(session, step)

@@ -25,6 +25,7 @@ CLASSES = (
     ("ratelimit/rules.py", "FailureBudget"),
     ("client_address.py", "TrustedProxies"),
     ("csrf.py", "CSRFPolicy"),
+    ("session_cap.py", "SessionCap"),
     ("cache/policy.py", "ValidationPolicy"),
     ("cache/policy.py", "CachePolicy"),
     ("tokens/verifier.py", "JWTVerifier"),

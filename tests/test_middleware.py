@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from asgi_session import ConfigurationError, CSRFPolicy, JWTVerifier, Lifetimes, RateLimit, SessionMiddleware
+from asgi_session import ConfigurationError, CSRFPolicy, JWTVerifier, Lifetimes, RateLimit, SessionCap, SessionMiddleware
 from asgi_session.stages.commit import Commit
 from asgi_session.stores.memory import MemoryStore
 from tests.support.asgi import Conversation, exchange, http_scope, websocket_scope
@@ -242,6 +242,7 @@ WRONG: dict[str, list[Any]] = {
     "store": [5, b"redis://localhost", MemoryStore, object(), "redis://localhost/not-a-number", "localhost"],
     "idle_timeout": ["abc", timedelta(hours=1), Lifetimes.aal2(), True, float("nan"), 10**400],
     "absolute_timeout": [None, "abc", timedelta(hours=1), Lifetimes.aal2()],
+    "session_cap": [5, True, SessionCap],
     "bearer": ["https://id.example.org", 5, JWTVerifier, ["https://id.example.org"]],
     "rate_limits": ["100/minute", 5, RateLimit, ["100/minute"], {"ip": "100/minute"}],
     "failed_credentials": ["300/minute", 300, False],

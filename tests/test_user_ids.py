@@ -6,7 +6,7 @@ import pytest
 
 from asgi_session import SessionError, SessionManager
 from asgi_session.stores.memory import MemoryStore
-from asgi_session.user_ids import require_user_id
+from asgi_session.user_ids import require_provider_session, require_user_id
 from tests.support.site import SECRET, sessions, visiting
 
 WRONG = [5, 0, "", None, b"alice", True, ["alice"]]
@@ -52,3 +52,23 @@ async def test_nobody_is_no_user() -> None:
         for step in (manager.list_for_user, manager.revoke_user):
             with pytest.raises(SessionError, match="of type NoneType"):
                 await step(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [None, "5", "s" * 255])
+def test_a_provider_session_is_a_short_text_or_none(name: str | None) -> None:
+    """What it says is the provider's business."""
+    require_provider_session(name)
+
+
+@pytest.mark.parametrize("name", ["", 5, b"sid", "s" * 256, ["sid"]], ids=lambda name: repr(name)[:20])
+async def test_a_login_with_a_wrong_provider_session_logs_nobody_in(name: Any) -> None:
+    """Before anything has changed; and the error does not show it."""
+
+    async def login(scope: Any) -> Any:
+        with pytest.raises(SessionError, match="claim `sid`"):
+            await scope["session"].login("alice", provider_session=name)
+        return scope["session"].user_id
+
+    async with visiting(sessions({"/login": login})) as browser:
+        response = await browser.get("/login")
+    assert (response.json(), response.all("set-cookie")) == (None, [])

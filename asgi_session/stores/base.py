@@ -47,6 +47,12 @@ class SessionStore(Protocol):
 
         ``replaces`` may be absent already. Where the two keys can't be reached in one step (a Redis Cluster, two nodes), the old
         session ends first: a crash in between loses it, but never leaves both alive.
+
+        Where ``draft.cap`` would be exceeded, those of the user's other live sessions whose logins lie furthest back end in the
+        same step, as many as are too many.
+
+        Raises:
+            SessionCapReached: ``draft.cap`` would be exceeded, and it says "refuse"; nothing has changed.
         """
         ...
 

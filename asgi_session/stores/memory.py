@@ -18,17 +18,14 @@ from ..cache.link import Invalidation, InvalidationLink, LocalLink
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import Problem, StoreError
 from ..ids import BUCKETS, StoreKey, user_bucket, user_tag
-from ..record import CONFLICT, Changes, Conflict, Draft, Record, changed
+from ..record import CONFLICT, Changes, Conflict, Draft, Record, changed, evicted_by
 from .base import MAX_LISTED, StoreHealth, StoreStats
+from .moves import Moves
 
 REVOKED_IS_LISTED = 24 * 3600.0
 """Seconds for which a revoked session is still listed (security row PR-02)."""
 
 _TAKEN = "A new session id is taken already: the random source of this machine repeats itself."
-
-MOVED_FOR = 60.0
-"""Seconds for which it is known where a session went when its id was regenerated: longer than a request takes."""
-MAX_MOVES = 10_000
 
 _DROPS = 8
 """Expired sessions that a new one takes away: more than the one that it adds, so that what is over goes while others come."""
@@ -48,7 +45,7 @@ class MemoryStore:
         self._epoch = 0
         self._issued = 0
         self._deadlines: list[tuple[float, StoreKey]] = []
-        self._moves: OrderedDict[StoreKey, tuple[StoreKey, float]] = OrderedDict()
+        self._moves = Moves(clock)
         self.link: InvalidationLink = LocalLink()
 
     def problems(self) -> list[Problem]:
@@ -65,11 +62,14 @@ class MemoryStore:
 
     async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
         """See :meth:`SessionStore.create`."""
-        if replaces is not None:
-            self._end(self._where(replaces))
         if key in self._anonymous or key in self._users:
             raise StoreError(_TAKEN)
+        old = self._moves.follow(replaces) if replaces is not None else None
         now = self._clock.now()
+        for too_many in evicted_by(draft, self._others_of(draft, old)):
+            self._end(too_many.key)
+        if old is not None:
+            self._end(old)
         record = Record(
             key=key,
             user_id=draft.user_id,
@@ -117,7 +117,7 @@ class MemoryStore:
     async def regenerate(self, old: StoreKey, new: StoreKey, changes: Changes, *, user_id: str | None) -> Record | Conflict | None:
         """See :meth:`SessionStore.regenerate`."""
         if changes.login is not None:
-            old = self._where(old)
+            old = self._moves.follow(old)
         record = self._live(old)
         if record is None:
             return None
@@ -130,12 +130,12 @@ class MemoryStore:
         moved = replace(record, key=new, issued=self._next_issue())
         self._keep(moved)
         if changes.login is None:
-            self._remember_move(old, new)
+            self._moves.note(old, new)
         return moved
 
     async def destroy(self, key: StoreKey) -> bool:
         """See :meth:`SessionStore.destroy`."""
-        key = self._where(key)
+        key = self._moves.follow(key)
         was_live = self._live(key) is not None
         self._end(key)
         return was_live
@@ -160,7 +160,7 @@ class MemoryStore:
 
     async def revoke(self, key: StoreKey) -> bool:
         """See :meth:`UserSessions.revoke`."""
-        key = self._where(key)
+        key = self._moves.follow(key)
         record = self._live(key)
         if record is None:
             self.link.tell(Invalidation("ended", key.bucket, key.digest))  # nothing is lost here, but who asks for an end gets it
@@ -205,24 +205,9 @@ class MemoryStore:
         self._forget(key)
         self.link.tell(Invalidation("ended", key.bucket, key.digest))
 
-    def _remember_move(self, old: StoreKey, new: StoreKey) -> None:
-        now = self._clock.now()
-        self._moves[old] = (new, now + MOVED_FOR)
-        while len(self._moves) > MAX_MOVES or next(iter(self._moves.values()))[1] <= now:
-            self._moves.popitem(last=False)
-
-    def _where(self, key: StoreKey) -> StoreKey:
-        """Where a session is now.
-
-        Whoever ends a session means the session, not its id: a logout that was on its way while another request regenerated the
-        id has to reach the new one.
-        """
-        for _ in range(16):
-            new, until = self._moves.get(key, (key, 0.0))
-            if until <= self._clock.now():
-                break
-            key = new
-        return key
+    def _others_of(self, draft: Draft, replaced: StoreKey | None) -> list[Record]:
+        keys = self._of_user.get(draft.user_id, ()) if draft.user_id is not None and draft.cap is not None else ()
+        return [record for key in tuple(keys) if key != replaced and (record := self._live(key)) is not None]
 
     # -- one step each, no await inside ------------------------------------------------------------------------------
 

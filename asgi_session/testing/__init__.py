@@ -26,7 +26,7 @@ test really waits, for up to 40 times ``time_unit``.
 
 import pytest
 
-_WITH_TESTS = ("changes", "concurrency", "expiry", "identity", "maintenance", "steps", "stored_form", "touches", "users")
+_WITH_TESTS = ("cap", "changes", "concurrency", "expiry", "identity", "maintenance", "steps", "stored_form", "touches", "users")
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_TESTS))
 
 from .clock import ManualClock  # noqa: E402  # after the registration, so that a failed assert shows its values

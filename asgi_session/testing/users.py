@@ -7,11 +7,12 @@ import pytest
 from ..ids import StoreKey, user_bucket
 from ..record import Changes, Record
 from ..stores.base import SessionStore, UserSessions
-from .base import Contract, facts, fresh_key, key_beside, proves
+from .base import facts, fresh_key, key_beside, proves
+from .cap import CapContract
 
 
-class UserSessionsContract(Contract):
-    """What :class:`asgi_session.stores.base.UserSessions` promises."""
+class UserSessionsContract(CapContract):
+    """What :class:`asgi_session.stores.base.UserSessions` promises, and that such a store keeps a cap."""
 
     @pytest.fixture
     def users(self, store: SessionStore) -> UserSessions:

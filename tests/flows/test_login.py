@@ -60,6 +60,22 @@ async def test_logging_in_again_renews_the_id_and_keeps_the_data(store: object) 
         assert (await browser.request("GET", "/who", cookie=before)).json()["user"] is None
 
 
+async def test_the_providers_session_is_kept_with_the_login(store: object) -> None:
+    """Beside network and browser, for whoever lists a user's sessions; a login again replaces it."""
+
+    async def login_by_provider(scope: dict[str, Any]) -> Any:
+        await scope["session"].login("alice", provider_session=scope["query_string"].decode())
+
+    async with visiting(sessions({**PLACES, "/callback": login_by_provider}, store=store)) as browser:
+        seen = []
+        for name in ("a52c", "b63d"):
+            await browser.get(f"/callback?{name}")
+            (listed,) = await browser.app.manager.list_for_user("alice")
+            seen.append(listed.metadata)
+    assert [known["provider_session"] for known in seen] == ["a52c", "b63d"]
+    assert all(known.keys() > {"network"} for known in seen)
+
+
 @pytest.mark.security("LC-01")
 async def test_a_change_of_privilege_renews_the_id(store: object) -> None:
     """regenerate_id: the same session, user and creation time under a new id; the old id is dead."""

@@ -20,6 +20,7 @@ OF_THEIR_OWN = {
 
 TESTED_BY_OTHERS = {
     "testing/base.py": "testing/test_contract.py",
+    "testing/cap.py": "testing/test_contract.py",
     "testing/changes.py": "testing/test_contract.py",
     "testing/concurrency.py": "testing/test_contract.py",
     "testing/expiry.py": "testing/test_contract.py",

@@ -10,7 +10,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Conflict, Draft
-from asgi_session.stores.memory import MOVED_FOR, MemoryStore
+from asgi_session.stores.memory import MemoryStore
+from asgi_session.stores.moves import MOVED_FOR
 from asgi_session.testing import ManualClock
 from asgi_session.testing.base import fresh_key, key_beside
 from tests.support.examples import examples

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from asgi_session.exceptions import SessionCapReached
 from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Conflict, Draft, Record
 from asgi_session.stores.memory import MemoryStore
@@ -231,3 +232,59 @@ class CleansTooMuch(MemoryStore):
         for key in list(self._users):
             self._forget(key)
         return 0
+
+
+@fails("test_the_oldest_login_makes_room")
+class IgnoresTheCap(MemoryStore):
+    """Any number."""
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        return await super().create(key, replace(draft, cap=None), replaces=replaces)
+
+
+@fails("test_a_full_cap_may_refuse")
+class EndsBeforeItRefuses(MemoryStore):
+    """The visitor's session is gone, and nobody is logged in."""
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        if replaces is not None:
+            await self.destroy(replaces)
+        return await super().create(key, draft)
+
+
+@fails("test_the_cap_is_exact_when_many_come_at_once")
+class LooksAndThenMakes(MemoryStore):
+    """Two steps: who comes in between is not counted."""
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        user_id, cap = draft.user_id, draft.cap
+        others = await self.list_for_user(user_id) if user_id is not None and cap is not None else []
+        await asyncio.sleep(0)
+        for record in others[cap.limit - 1 :] if cap is not None else []:
+            await self.destroy(record.key)
+        return await super().create(key, replace(draft, cap=None), replaces=replaces)
+
+
+@fails("test_a_session_makes_room_for_the_one_that_replaces_it")
+class CountsTheReplaced(MemoryStore):
+    """A user at the cap can't log in again."""
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        record = await super().create(key, draft)
+        if replaces is not None:
+            await self.destroy(replaces)
+        return record
+
+
+@fails("test_there_is_room_again_when_one_has_ended")
+class CountsTheDead(MemoryStore):
+    """Whoever logged in once takes room for ever."""
+
+    logins = 0
+
+    async def create(self, key: StoreKey, draft: Draft, *, replaces: StoreKey | None = None) -> Record:
+        if draft.cap is not None and draft.cap.when_full == "refuse":
+            self.logins += 1
+            if self.logins > draft.cap.limit:
+                raise SessionCapReached
+        return await super().create(key, draft, replaces=replaces)

@@ -12,6 +12,7 @@ class Scripts(NamedTuple):
     """One script per step."""
 
     create: Script
+    room: Script
     load: Script
     touch: Script
     commit: Script

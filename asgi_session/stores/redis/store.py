@@ -18,11 +18,12 @@ from dataclasses import replace
 from typing import Any
 
 from ...cache.link import Invalidation, InvalidationLink
-from ...exceptions import Problem, StoreUnavailable
+from ...exceptions import Problem, SessionCapReached, StoreUnavailable
 from ...ids import BUCKETS, StoreKey, user_bucket, user_tag
 from ...record import CONFLICT, Changes, Conflict, Draft, Record
 from ...redis.client import RedisClient
 from ...redis.slots import SlotMoving
+from ...session_cap import CAP_REACHED
 from ..base import MAX_LISTED, StoreHealth, StoreStats
 from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
 from .keys import Keys
@@ -71,7 +72,11 @@ class RedisStore:
         """See :meth:`SessionStore.create`."""
         tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
         names = [*self._names(key), self._keys.index(key.bucket, tag)]
+        cap = draft.cap if draft.user_id is not None else None
+        limit, refuses = ("", False) if cap is None else (cap.limit, cap.when_full == "refuse")
         if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
+            if refuses and not await self.client.run(self._scripts.room, names[1:], [limit]):
+                raise SessionCapReached(CAP_REACHED)
             await self.destroy(replaces)
             replaces = None
         described = [
@@ -80,18 +85,26 @@ class RedisStore:
             milliseconds(draft.idle_timeout),
             milliseconds(draft.absolute_timeout),
             metadata_argument(draft.metadata) if draft.metadata else "",
+            limit,
+            int(refuses),
             *value_arguments(draft.data),
         ]
         if replaces is None:
-            now, issued = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
+            made = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
         else:
-            replaces, (now, issued) = await self._follow(
+            replaces, made = await self._follow(
                 replaces,
                 lambda old: self.client.run(
                     self._scripts.create, [*names, *self._names(old)], [key.digest, old.digest, *described]
                 ),
             )
+        if not made:
+            raise SessionCapReached(CAP_REACHED)
+        if replaces is not None:
             self._tell_ended(replaces)
+        now, issued, evicted = made
+        for digest in evicted:
+            self._tell_ended(StoreKey(key.bucket, digest.decode()))
         created_at = int(now) / 1000
         return Record(
             key=key,

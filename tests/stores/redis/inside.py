@@ -4,6 +4,7 @@ from typing import Any
 
 from asgi_session.ids import StoreKey
 from asgi_session.record import EMPTY, NO_METADATA, Draft, Record
+from asgi_session.session_cap import SessionCap
 from asgi_session.stores.redis import RedisStore
 from asgi_session.testing.base import fresh_key
 
@@ -18,10 +19,11 @@ async def make(
     absolute: float = DAY,
     replaces: StoreKey | None = None,
     key: StoreKey | None = None,
+    cap: SessionCap | None = None,
     **data: bytes,
 ) -> Record:
     """A session; its timeouts in seconds."""
-    draft = Draft(user_id, idle, absolute, data or EMPTY, NO_METADATA)
+    draft = Draft(user_id, idle, absolute, data or EMPTY, NO_METADATA, cap)
     return await store.create(key or fresh_key(store, user_id), draft, replaces=replaces)
 
 

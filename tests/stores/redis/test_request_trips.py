@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from asgi_session import FailureBudget, SessionManager, SessionMiddleware
+from asgi_session import FailureBudget, SessionCap, SessionManager, SessionMiddleware
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from tests.services.redis import RedisServer
@@ -94,6 +94,25 @@ async def test_trips_of_a_request_with_a_session(
             response = await exchange(middleware, scope(page, session.credential))
         assert response.status == 200
         assert (seen.commands.get("evalsha"), seen.commands.get("eval")) == (trips, None)
+
+
+@pytest.mark.parametrize(
+    ("page", "trips"), [("read", 0), ("ignore", 0), ("write", 1), ("login", 1), ("logout", 1), ("regenerate", 1)]
+)
+@pytest.mark.parametrize("cap", [None, SessionCap(3)], ids=["no cap", "cap"])
+async def test_trips_of_a_request_with_a_known_session(
+    redis_url: str, redis_server: RedisServer, namespace: str, page: str, trips: int, cap: SessionCap | None
+) -> None:
+    """A hit in the L1: nothing is asked to find it, and a change, or a login under a full cap, is one trip."""
+    async with site(redis_url, namespace, session_cap=cap) as (middleware, _):
+        for _ in range(3):
+            await middleware.manager.create("ann")
+        session = await middleware.manager.create(None, {"a": 1})
+        await exchange(middleware, scope("read", session.credential))
+        with redis_server.traffic() as seen:
+            response = await exchange(middleware, scope(page, session.credential))
+        assert response.status == 200
+        assert (seen.commands.get("evalsha", 0), seen.commands.get("eval")) == (trips, None)
 
 
 @pytest.mark.parametrize(

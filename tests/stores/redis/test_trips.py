@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from asgi_session.record import Changes, Record
+from asgi_session.session_cap import SessionCap
 from asgi_session.stores.redis import RedisStore
 from asgi_session.testing.base import key_beside
 from tests.services.redis import RedisServer, Traffic
@@ -19,6 +20,7 @@ STEPS: dict[str, Step] = {
     "commit": lambda store, record: store.commit(record.key, Changes(set={"b": b"2"}, remove=frozenset({"a"}))),
     "create": lambda store, record: make(store, a=b"1"),
     "login": lambda store, record: make(store, "ann", a=b"1", replaces=record.key),
+    "login under a cap": lambda store, record: make(store, "ann", a=b"1", replaces=record.key, cap=SessionCap(50)),
     "regenerate": lambda store, record: store.regenerate(record.key, key_beside(record.key), Changes(), user_id=None),
     "destroy": lambda store, record: store.destroy(record.key),
     "revoke": lambda store, record: store.revoke(record.key),

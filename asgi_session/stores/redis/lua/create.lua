@@ -1,7 +1,9 @@
 -- KEYS: session, its bucket, its user's index (any name where anonymous) [, the session that it replaces, that one's bucket]
 -- ARGV: digest, replaced digest, user id, user tag ('' both: anonymous), idle timeout ms, absolute timeout ms, metadata,
+--       cap on the user's live sessions ('' none), whether to refuse at the cap ('1') rather than to end the oldest,
 --       then field and value …
--- Returns the time (ms) and the issue number; or the digest of the session to replace, where its id was regenerated (see moved).
+-- Returns the time (ms), the issue number, and the digests of the sessions that had to make room; the digest of the session to
+-- replace, where its id was regenerated (see moved); or 0 where the cap refuses.
 local elsewhere = KEYS[4] and moved(KEYS[4])
 if elsewhere then
   return elsewhere
@@ -11,13 +13,28 @@ local now = ms(us)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.error_reply('EXISTS the new session id is taken')
 end
+local idle = tonumber(ARGV[5])
+local absolute = tonumber(ARGV[6])
+local lives = math.min(idle, absolute) > 0
+local others, excess, over = {}, 0, {}
+if ARGV[4] ~= '' and ARGV[8] ~= '' and lives then
+  others, excess, over = beside(KEYS[3], KEYS[2], tonumber(ARGV[8]), ARGV[2], us)
+  if excess > 0 and ARGV[9] == '1' then
+    return 0
+  end
+end
 if KEYS[4] then
   forget(KEYS[4], KEYS[5], ARGV[2], us)
 end
-local idle = tonumber(ARGV[5])
-local absolute = tonumber(ARGV[6])
-if math.min(idle, absolute) <= 0 then
-  return {text(now), text(us)} -- it ended before it began: nothing is kept
+if not lives then
+  return {text(now), text(us), {}} -- it ended before it began: nothing is kept
+end
+local evicted = {}
+for at = 1, math.min(excess, #others) do
+  evicted[at] = others[at].digest
+  publish(KEYS[2], 'ended', evicted[at], '')
+  redis.call('DEL', string.sub(KEYS[2], 1, -2) .. 's:' .. evicted[at])
+  redis.call('ZREM', KEYS[3], evicted[at])
 end
 local number = issue(KEYS[2], us, absolute)
 redis.call('HSET', KEYS[1], 'v', SCHEMA, 'c', text(now), 'l', text(now), 'i', text(idle), 'x', text(now + absolute),
@@ -29,8 +46,11 @@ end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'u', ARGV[3], 't', ARGV[4], 'a', text(now))
   list(KEYS[3], ARGV[1], now + absolute, now)
+  for _, digest in ipairs(over) do
+    redis.call('ZREM', KEYS[3], digest)
+  end
 end
-for pair = 8, #ARGV, 2 do
+for pair = 10, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])
 end
-return {text(now), text(number)}
+return {text(now), text(number), evicted}

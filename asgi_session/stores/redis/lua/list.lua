@@ -12,17 +12,9 @@ for _, digest in ipairs(looked_at) do
   if #sessions == most then
     break
   end
-  local values = redis.pcall('HMGET', prefix .. digest, unpack(SHOWN))
-  if values.err then
-    return redis.error_reply(is_elsewhere(values) and ELSEWHERE or values.err)
-  end
-  local found, flat = {}, {}
-  for at, field in ipairs(SHOWN) do
-    if values[at] then
-      found[field] = values[at]
-      flat[#flat + 1] = field
-      flat[#flat + 1] = values[at]
-    end
+  local found, flat = some_fields(prefix .. digest, SHOWN)
+  if not found then
+    return redis.error_reply(is_elsewhere(flat) and ELSEWHERE or flat.err)
   end
   if found.v == nil then
     absent[#absent + 1] = digest

@@ -112,17 +112,22 @@ local function deadline(found)
   return math.min(found.l + found.i, tonumber(found.x))
 end
 
--- The session's fields, or nil where it is absent, of another schema, revoked or expired: the one place that decides.
-local function live(session, bucket, us)
-  local found, flat = fields(session)
+-- Whether these fields are of a live session: neither absent, nor of another schema, revoked or expired. The one place that decides.
+local function is_live(found, bucket, us)
   if found.v ~= SCHEMA or found.r then
-    return nil
+    return false
   end
   local revoked = epoch(bucket, found.t)
-  if not revoked or tonumber(found.n) <= revoked or ms(us) >= deadline(found) then
-    return nil
+  return revoked and tonumber(found.n) > revoked and ms(us) < deadline(found)
+end
+
+-- The fields of a live session, else nil.
+local function live(session, bucket, us)
+  local found, flat = fields(session)
+  if is_live(found, bucket, us) then
+    return found, flat
   end
-  return found, flat
+  return nil
 end
 
 -- Gives the session the TTL that its times mean. A TTL of zero or less removes it.
@@ -157,6 +162,23 @@ local function forget(session, bucket, digest, us)
   return found ~= nil
 end
 
+-- Some fields of a session whose key is only computed, by name and as a flat list; else nil and why: the key may be elsewhere.
+local function some_fields(session, names)
+  local values = redis.pcall('HMGET', session, unpack(names))
+  if values.err then
+    return nil, values
+  end
+  local found, flat = {}, {}
+  for at, name in ipairs(names) do
+    if values[at] then
+      found[name] = values[at]
+      flat[#flat + 1] = name
+      flat[#flat + 1] = values[at]
+    end
+  end
+  return found, flat
+end
+
 -- Lists a session in its user's index until its absolute end (ms). Drops what is over by its own, so that the index can't keep
 -- growing. That a key is absent says that its session is over only where no slot can be on its way: then the next two to end are
 -- looked at, too. On a Cluster, a session that is not here may live on another node, and be lost from the index for good.
@@ -180,6 +202,34 @@ local function is_elsewhere(problem)
 end
 
 local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
+
+local LOOKED_AT = 1000
+
+-- The user's other live sessions, the one whose login lies furthest back first; by how many they are too many for one more within
+-- the cap; and the digests of those that are over. A user who has made more than may be looked at in one step: those whose absolute
+-- end is farthest away are counted as live. Only for a step that is about to make a key: while a Cluster moves the slot such
+-- a step is refused before it begins (TRYAGAIN), so a key that is absent here is absent everywhere.
+local function beside(index, bucket, cap, except, us)
+  local prefix = string.sub(bucket, 1, -2) .. 's:'
+  local looked_at = redis.call('ZRANGE', index, 0, LOOKED_AT - 1)
+  local others, over = {}, {}
+  for _, digest in ipairs(looked_at) do
+    local found, problem = some_fields(prefix .. digest, {'v', 't', 'l', 'i', 'x', 'n', 'a', 'r'})
+    if not found then
+      error(is_elsewhere(problem) and {err = ELSEWHERE} or problem)
+    end
+    if found.v == nil then
+      over[#over + 1] = digest
+    elseif digest ~= except and is_live(found, bucket, us) then
+      others[#others + 1] = {digest = digest, login = tonumber(found.a), issued = tonumber(found.n)}
+    end
+  end
+  table.sort(others, function(one, other)
+    return one.login < other.login or (one.login == other.login and one.issued < other.issued)
+  end)
+  local unseen = redis.call('ZCARD', index) - #looked_at
+  return others, #others + unseen + 1 - cap, over
+end
 
 -- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
 -- number of values, field and value …, fields to remove.

@@ -31,7 +31,7 @@ class SessionCap:
     def problems(self) -> list[Problem]:
         """A cap that lets nobody in, or that can't be kept."""
         found = []
-        if not isinstance(self.limit, int) or isinstance(self.limit, bool) or not 1 <= self.limit <= LARGEST_CAP:
+        if type(self.limit) is not int or not 1 <= self.limit <= LARGEST_CAP:
             fix = f"Use a whole number from 1 to {LARGEST_CAP}; or leave the cap out."
             found.append(Problem("session_cap.limit", f"is {shown(self.limit)}.", fix))
         if self.when_full not in ("evict_oldest", "refuse"):

@@ -2,7 +2,8 @@
 
 Who makes a step of the store hears its news with it, as in the package; for the other workers they are under way until the
 schedule lets them arrive ("news for worker 1 arrive"), in their order. On a real Redis the news really travel: each step is
-followed by a message of the test's own, and is over when that has come to everybody, and so has all before it.
+followed by a message of the test's own, and is over when that has come to everybody, and so has all before it. On a Cluster each
+node brings the news of its own slots, so there is one such message for each.
 
 The leases are the test's, too: they are believed until a scene loses them. That leases run out by themselves is for
 ``test_l1_orders.py`` (in every order) and ``test_l1_revocation.py`` (on real connections).
@@ -11,12 +12,15 @@ The leases are the test's, too: they are believed until a scene loses them. That
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
 from asgi_session import SessionStore
 from asgi_session.cache.link import Invalidation, InvalidationLink, LocalLink
+from asgi_session.ids import BUCKETS
 from asgi_session.redis import RedisClient
+from asgi_session.redis.slots import SlotMap, slot_of
 from asgi_session.stores.redis.keys import Keys
 from tests.cache.workers import until
 from tests.support.interleaving import Schedule, SteppedStore
@@ -37,8 +41,8 @@ class Wire(LocalLink):
         """Whether the step under way is its own worker's."""
         self.waits = True
         """Whether news waits for its turn; needless for a worker that nobody asks anything."""
-        self.fence = ""
-        """The last message of the test's own that came."""
+        self.fences: dict[str, str] = {}
+        """The last message of the test's own that came in each bucket."""
         self.told: list[Invalidation | None] = []
         """What the worker has heard so far."""
         self._connected = True
@@ -48,9 +52,9 @@ class Wire(LocalLink):
         self._inner = inner
         inner.listen(self._hear)
 
-    def is_up(self) -> bool:
-        """Whether news come to it at all."""
-        return self._inner.lease("000").until > time.monotonic()
+    def is_up(self, buckets: Sequence[str]) -> bool:
+        """Whether news of these buckets come to it."""
+        return all(self._inner.lease(bucket).until > time.monotonic() for bucket in buckets)
 
     def tell(self, news: Invalidation | None) -> None:
         """The worker hears it."""
@@ -85,7 +89,7 @@ class Wire(LocalLink):
         if news is None:
             self.tell(None)
         elif news.subject.startswith(_FENCE):
-            self.fence = news.subject.removeprefix(_FENCE)
+            self.fences[news.bucket] = news.subject.removeprefix(_FENCE)
         elif self.is_mine:  # what comes over the wire after that, it knows already
             self.tell(news)
         else:
@@ -107,8 +111,10 @@ class Network:
 
     def __init__(self, namespace: str, client: RedisClient | None = None) -> None:
         self.wires: list[Wire] = []
-        self._channel = Keys(namespace).all_news
+        self._keys = Keys(namespace)
         self._client = client
+        self._buckets = ["000"]
+        """Their news come over all connections that there are."""
         self._numbers = count()
 
     def join(self, inner: InvalidationLink) -> Wire:
@@ -119,8 +125,10 @@ class Network:
 
     async def begin(self) -> None:
         """Wait until every wire is connected."""
+        if self._client is not None and self._client.is_cluster:
+            self._buckets = await self._bucket_of_each_node(self._client)
         for wire in self.wires:
-            await until(wire.is_up, f"{wire.name} come", seconds=10)
+            await until(lambda wire=wire: wire.is_up(self._buckets), f"{wire.name} come", seconds=10)  # type: ignore[misc]
         await self.deliver()
 
     async def deliver(self) -> None:
@@ -128,10 +136,22 @@ class Network:
         if self._client is None:
             return  # in memory it has
         number = str(next(self._numbers))
-        await self._client.command("PUBLISH", self._channel, f"changed 000 {_FENCE}{number} ")
+        for bucket in self._buckets:
+            message = f"changed {bucket} {_FENCE}{number} "
+            if self._client.is_cluster:
+                channel = self._keys.news(bucket)
+                await self._client.command("SPUBLISH", channel, message, key=channel)
+            else:
+                await self._client.command("PUBLISH", self._keys.all_news, message)
         async with asyncio.timeout(5):
-            while any(wire.fence != number for wire in self.wires):
+            while any(wire.fences != dict.fromkeys(self._buckets, number) for wire in self.wires):
                 await asyncio.sleep(0)
+
+    async def _bucket_of_each_node(self, client: RedisClient) -> list[str]:
+        slots = SlotMap(await client.command("CLUSTER", "SLOTS"), ("", 0))
+        buckets = {slots.owner(slot_of(self._keys.news(name))): name for name in (f"{number:03x}" for number in range(BUCKETS))}
+        assert buckets.keys() == set(slots.primaries)
+        return list(buckets.values())
 
 
 class WiredStore(SteppedStore):

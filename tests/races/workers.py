@@ -140,7 +140,7 @@ class Workers:
             await scenario(schedule)
 
         all_gates = bool(self.wires) or (self.second == 0 and not only_steps)
-        at_most = self.at_most // 4 if self.at_most is not None and costly else self.at_most
+        at_most = max(at_least, self.at_most // 4) if self.at_most is not None and costly else self.at_most
         assert await explore(followed, gates_after_steps=all_gates, at_most=at_most) >= at_least
         assert self.hits > 0 or not self.warm, "the race must be one in which the cache serves"
 
@@ -196,11 +196,15 @@ class Workers:
         return await self.manager.get(credential or "")
 
 
-WARM = ["memory warm", pytest.param("redis warm", marks=pytest.mark.redis)]
-"""Workers that have met each session. A Cluster only brings them the news by other channels (``test_l1_failover.py``)."""
+WARM = [
+    "memory warm",
+    pytest.param("redis warm", marks=pytest.mark.redis),
+    pytest.param("cluster warm", marks=pytest.mark.cluster),
+]
+"""Workers that have met each session."""
 WIRED = ["memory wired", pytest.param("redis wired", marks=pytest.mark.redis)]
 """Workers that have met nobody, and hear of each other when the schedule says so."""
-AT_MOST = {"memory": 60, "redis": 24}
+AT_MOST = {"memory": 60, "redis": 24, "cluster": 20}
 """Orders of steps and news that are run, where there are more: there are thousands."""
 
 

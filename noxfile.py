@@ -39,6 +39,10 @@ except ModuleNotFoundError:
 
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+ALL_CORES = ["-n", "auto", "--maxprocesses", "4"]
+"""For tests that measure no time."""
+SERVED_OR_SLOW = "redis or sentinel or cluster or keycloak or browser or server or slow"
+"""What `--unit -m "not slow"` leaves out."""
 OTHER_PYTHONS = [version for version in nox.project.python_versions(PYPROJECT) if version != THIS_PYTHON]
 
 nox.needs_version = ">=2025.2"
@@ -74,6 +78,8 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: all, with coverage, on the Python that runs nox; those of unit and Redis on the others present.
 
+    All are two runs: what needs no service on all cores, then the rest one by one, as it measures times.
+
     Installs what the machine lacks (Redis, Keycloak, Chromium), or says how to. `-- ARGUMENTS` go to pytest, which then
     measures no coverage.
     """
@@ -81,13 +87,15 @@ def tests(session: nox.Session) -> None:
     full = session.python == THIS_PYTHON
     session.run("python", "-m", "tests.services.install", *([] if full else ["redis"]))
     if session.posargs:
-        arguments = session.posargs
+        runs = [session.posargs]
     elif full:
-        arguments = ["--cov", "--cov-report=term-missing:skip-covered"]
+        quick = ["--unit", "-m", "not slow", *ALL_CORES, "--cov-report=", "--cov-fail-under=0"]
+        rest = ["-m", SERVED_OR_SLOW, "--cov-append", "--cov-report=term-missing:skip-covered"]
+        runs = [["--cov", *quick], ["--cov", *rest]]
     else:
-        arguments = ["-m", "not sentinel and not cluster and not keycloak and not browser and not slow"]
-        arguments += ["-n", "auto", "--maxprocesses", "4"]  # no timing is measured by these
-    session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
+        runs = [["-m", "not sentinel and not cluster and not keycloak and not browser and not slow", *ALL_CORES]]
+    for arguments in runs:
+        session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
 
 
 @nox.session

@@ -1,6 +1,13 @@
 """Marks follow from the fixtures that a test uses, and `--unit` keeps to what needs none."""
 
+import re
+from pathlib import Path
+
 import pytest
+
+from tests.services.fixtures import SERVICE_MARKS
+
+PROJECT = Path(__file__).parents[2]
 
 _TESTS = """
     import pytest
@@ -39,3 +46,9 @@ def test_unit_refuses_a_service_asked_for_at_run_time(project: pytest.Pytester) 
     result = project.runpytest("--unit", "-k", "hidden")
     result.assert_outcomes(errors=0, failed=1, deselected=3)
     result.stdout.fnmatch_lines(["*without the mark 'redis' asked for redis_server: mark it.*"])
+
+
+def test_the_two_runs_of_all_tests_leave_nothing_out() -> None:
+    """What the first one of `noxfile.py tests` leaves to the second is what the second selects."""
+    (selected,) = re.findall(r'^SERVED_OR_SLOW = "(.+)"$', (PROJECT / "noxfile.py").read_text(), re.MULTILINE)
+    assert set(selected.split(" or ")) == {*SERVICE_MARKS, "slow"}

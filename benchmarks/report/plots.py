@@ -98,6 +98,32 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     return figure
 
 
+def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, title: str, keys: tuple[str, str, str]) -> Figure:
+    """A panel for each quantity, a group of bars for each value of one column, in it a bar for each value of another one.
+
+    Each panel has a dotted line where its bound is. `keys` are the columns of the groups, of the bars, and of their height.
+    """
+    group, kind, value = keys
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (name, (rows, bound)) in zip(axes, panels.items(), strict=True):
+        groups, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in (group, kind))
+        width = 0.8 / len(kinds)
+        for number, (of_kind, colour) in enumerate(zip(kinds, SERIES, strict=False)):
+            places = [groups.index(row[group]) + (number - (len(kinds) - 1) / 2) * width for row in rows if row[kind] == of_kind]
+            drawn = axis.bar(places, [row[value] for row in rows if row[kind] == of_kind], width, color=colour, label=of_kind)
+            axis.bar_label(drawn, fmt=_short, padding=2, fontsize=7)
+        axis.axhline(bound, color="#333333", linestyle=":", linewidth=1.2)
+        axis.set_ylim(0, 1.15 * max(bound, *(row[value] for row in rows)))
+        axis.set_xticks(range(len(groups)), [str(one) for one in groups])
+        axis.grid(axis="x", visible=False)
+        axis.set_xlabel(group)
+        axis.set_title(name)
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
 def ranges(
     rows: Mapping[str, Row], *, title: str, label: str, marks: Sequence[str], bounds: Mapping[float, str] | None = None
 ) -> Figure:

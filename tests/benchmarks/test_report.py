@@ -12,7 +12,7 @@ from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
 from benchmarks.lab import Lab
 from benchmarks.report.page import write_page
-from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, dots_by_group, lines, ranges
+from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, bars_side_by_side, colour_of, dots_by_group, lines, ranges
 from benchmarks.report.tables import table, verdict_table
 from benchmarks.results import Result, read, write
 
@@ -145,9 +145,19 @@ def test_every_kind_of_picture_can_be_drawn() -> None:
     dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
     spans = ranges({"one": {"p50": 1, "p99": 2}}, title="title", label="ms", marks=("p50", "p99"), bounds={5: "budget"})
     curves, axis = lines({"asgi_session": [(1, 2), (10, 20)], "another": [(1, 3), (10, 30)]}, title="title", x="n", y="ms")
-    for figure in (dots, spans, curves, plot(ROWS)):
+    side = bars_side_by_side({"all": (ROWS, 2000)}, title="title", keys=("low", "contender", "cpu"))
+    for figure in (dots, spans, curves, side, plot(ROWS)):
         figure.draw_without_rendering()
     assert axis.get_xlabel() == "n"
+
+
+def test_bars_stand_side_by_side() -> None:
+    """One for each kind in each group that has it, as high as its value, under a line at the bound."""
+    rows = [{"n": n, "kind": kind, "share": 10 * n} for n, kind in ((1, "a"), (1, "b"), (2, "a"))]
+    axis = bars_side_by_side({"all": (rows, 100)}, title="title", keys=("n", "kind", "share")).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2"]
+    assert {bars.get_label(): list(bars.datavalues) for bars in axis.containers} == {"a": [10, 20], "b": [10]}
+    assert list(axis.lines[0].get_ydata()) == [100, 100]
 
 
 @pytest.mark.parametrize(

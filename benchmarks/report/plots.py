@@ -53,7 +53,8 @@ def colour_of(name: str) -> str:
 def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
     """A dot for each row on one logarithmic scale, a panel for each group, the cheapest on top.
 
-    `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero.
+    `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero, so what
+    disturbances made less than nothing is not to be seen.
     """
     value, _, high = keys
     sizes = [len(rows) + 1 for rows in panels.values()]
@@ -64,7 +65,7 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
         _dots(axis, sorted(rows, key=lambda row: row[value], reverse=True), keys)
         axis.set_title(name)
         axis.set_xscale("log")
-        axis.set_xlim(min(row[value] for row in everything) / 1.5, max(row[high] for row in everything) * 2)
+        axis.set_xlim(min(row[value] for row in everything if row[value] > 0) / 1.5, max(row[high] for row in everything) * 2)
         _readable(axis.xaxis)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")

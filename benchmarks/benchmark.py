@@ -39,7 +39,8 @@ class Verdict:
     what: str
     budget: str
     measured: str
-    met: bool
+    met: bool | None
+    """None where what it asks for does not exist yet, so that there is nothing to measure."""
     by: str = ""
     """How much is missing; empty where it is met."""
     miss: Miss | None = None

@@ -149,7 +149,7 @@ _LOGINS = [
     _ours("login, a user each", "login", "login", login="/login"),
     _ours("login, one user", "login", "login", login="/login", options={"user": "ann"}),
 ]
-_UNDER_LOAD = [_ours("watched", "watched", "load")]
+_UNDER_LOAD = [_ours("watched", "watched", "load"), _ours("watched tokens", "watched_token", "load", tokens=True)]
 
 _ALL = [_FLOOR, _OUR_SESSIONS, _OUR_FRAMED_SESSIONS, _OTHER_SESSIONS, _LIMITS, _TOKENS, _FRAMEWORKS, _LOGINS, _UNDER_LOAD]
 

@@ -1,6 +1,6 @@
 """asgi_session."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -45,10 +45,19 @@ def watched(site: Site) -> ASGIApp:
     return SessionMiddleware(application(_how, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
 
 
+def watched_token(site: Site) -> ASGIApp:
+    """Bearer JWTs, as they come, with a rate limit; says of each whether it was verified before."""
+    return _tokens(site, 1, read=lambda scope: f"{_of_user(scope)} {_known(scope)}")
+
+
 def _how(scope: Scope) -> str | Awaitable[str]:
     if scope["query_string"]:
         return _fresh(scope)
-    return f"{of_session(scope)} {'cached' if scope['asgi_session'].verdict.cached else 'loaded'}"
+    return f"{of_session(scope)} {_known(scope)}"
+
+
+def _known(scope: Scope) -> str:
+    return "cached" if scope["asgi_session"].verdict.cached else "loaded"
 
 
 async def _fresh(scope: Scope) -> str:
@@ -84,17 +93,17 @@ def limit_around(app: ASGIApp, site: Site) -> ASGIApp:
 
 def token(site: Site, rules: int = 0) -> ASGIApp:
     """Bearer JWTs, most of them seen a moment before."""
-    return _tokens(site, rules)
+    return _tokens(site, rules, read=_of_user)
 
 
 def token_first_sight(site: Site, rules: int = 0) -> ASGIApp:
     """Bearer JWTs, none of which was seen before."""
-    return _tokens(site, rules, cache_size=0)
+    return _tokens(site, rules, read=_of_user, cache_size=0)
 
 
-def _tokens(site: Site, rules: int, **arguments: Any) -> ASGIApp:
+def _tokens(site: Site, rules: int, *, read: Callable[[Scope], str], **arguments: Any) -> ASGIApp:
     verifier = JWTVerifier(site.issuer, audience=site.audience, jwks=site.jwks, algorithms=("RS256",), **arguments)
-    app = application(_of_user, no_login)
+    app = application(read, no_login)
     return SessionMiddleware(app, SECRET, store="memory://", bearer=verifier, rate_limits=_limits(rules))
 
 

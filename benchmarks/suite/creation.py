@@ -67,13 +67,15 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     """What design promises of a creation."""
     ours = [row for row in rows if row["contender"] == "asgi_session anonymous"]
     alone, at_once = sorted(ours, key=lambda row: int(row["in_flight"]))
-    login = next(row for row in rows if row["contender"] == "asgi_session login, a user each" and row["in_flight"] == 1)
+    logins = [row for row in rows if row["contender"].startswith("asgi_session login") and row["in_flight"] == alone["in_flight"]]
+    login = max(logins, key=lambda row: float(row["p95"]))
     everything = min(row["succeeded"] for row in rows if row["contender"].startswith("asgi_session"))
     said = f"{at_once['in_flight']:,} sessions created at once"
     return [
         at_most("session creation: trips", 1, alone["trips"], slack=0.05),
-        at_most("login with index (no cap yet): trips", 1, login["trips"], slack=0.05),
+        at_most("login with index (no cap yet): trips", 1, max(row["trips"] for row in logins), slack=0.05),
         at_most("session creation, one at a time, p95", 10, alone["p95"], "ms", miss=_DISTURBED),
+        at_most("login, the package's own part (no provider is asked yet), p95", 100, login["p95"], "ms", miss=_DISTURBED),
         at_least(f"{said}: succeed", 100, everything, "%"),
         at_most(f"{said}: p95", 50, at_once["p95"], "ms", miss=_SLOW),
     ]

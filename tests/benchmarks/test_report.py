@@ -119,6 +119,17 @@ def test_page_explains_what_is_missed(tmp_path: Path) -> None:
     assert "It is slow." not in page
 
 
+def test_what_does_not_exist_yet_is_neither_met_nor_missed(tmp_path: Path) -> None:
+    """It stands among the budgets, and counts for nothing."""
+    write(RESULT, tmp_path / "results")
+    verdicts = [Verdict("beauty", "some", "much", met=True), Verdict("wings", "two", "cannot fly", met=None)]
+    write_page({"example": replace(BENCHMARK, budgets=lambda rows: verdicts)}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "## Budgets: 1 of 1 met, 1 of what does not exist yet\n" in page
+    assert "– not yet" in next(line for line in page.splitlines() if "wings" in line)
+    assert "missed" not in page
+
+
 def test_long_table_is_folded_and_split(tmp_path: Path) -> None:
     """A reader sees the picture first; the rows are parted by a column."""
     rows = [{**ROWS[0], "part": f"part {number % 2}"} for number in range(20)]

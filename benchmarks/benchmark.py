@@ -62,3 +62,5 @@ class Benchmark:
     """What the project promised of it."""
     split: str = ""
     """The column by whose values the rows are shown as tables of their own."""
+    large: bool = False
+    """Takes so much that it runs only where it is asked for; what it measured stays on the page meanwhile, with its date."""

@@ -29,9 +29,9 @@ blue**, others are orange, and grey is the floor that nobody gets below.
 """
 _AGAIN = """\
 `python3 noxfile.py bench` measures all of this in about half an hour, and writes this page, its pictures and
-`benchmarks/results/*.json`; `-- NAME` runs one benchmark, `-- --million` takes the large data set too, `-- --quick` only sees that
-all of them work. Each peer is set up as its documentation says (`benchmarks/contenders/`). Use an idle machine: each section says
-how busy it was.
+`benchmarks/results/*.json`. `-- NAME` runs one benchmark; `-- --million` all of them and the large data set, whose result stays
+here until it is made again; `-- --quick` only sees that all of them work. Each peer is set up as its documentation says
+(`benchmarks/contenders/`). Use an idle machine: each section says how busy it was.
 """
 
 

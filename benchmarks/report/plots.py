@@ -128,10 +128,18 @@ def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, titl
 def ranges(
     rows: Mapping[str, Row], *, title: str, label: str, marks: Sequence[str], bounds: Mapping[float, str] | None = None
 ) -> Figure:
-    """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends."""
+    """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends.
+
+    The scale is logarithmic: a row of nothing has its zero written at the edge.
+    """
     figure = Figure(figsize=(9, 1.4 + 0.3 * len(rows)), layout="constrained")
     axis = figure.subplots()
     for place, row in enumerate(rows.values()):
+        if not row[marks[-1]]:
+            axis.annotate(
+                "0", (0, place), (8, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=9
+            )
+            continue
         axis.plot([row[marks[0]], row[marks[-1]]], [place, place], color=OURS, linewidth=5, alpha=0.3, solid_capstyle="round")
         axis.annotate(_short(row[marks[-1]]), (row[marks[-1]], place), (8, 0), textcoords="offset points", va="center", fontsize=9)
     for mark, shape in zip(marks, RANGE_MARKS, strict=False):

@@ -162,6 +162,14 @@ def test_every_kind_of_picture_can_be_drawn() -> None:
     assert axis.get_xlabel() == "n"
 
 
+def test_nothing_is_written_where_it_cannot_be_drawn() -> None:
+    """A logarithmic scale has no zero."""
+    figure = ranges({"one": {"p50": 1, "max": 2}, "none": {"p50": 0, "max": 0}}, title="title", label="ms", marks=("p50", "max"))
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    figure.draw_without_rendering()
+    assert texts == {"2.0", "0"}
+
+
 def test_bars_stand_side_by_side() -> None:
     """One for each kind in each group that has it, as high as its value, under a line at the bound."""
     rows = [{"n": n, "kind": kind, "share": 10 * n} for n, kind in ((1, "a"), (1, "b"), (2, "a"))]

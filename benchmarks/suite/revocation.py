@@ -184,9 +184,10 @@ _LATE = Miss(
     "a CPU for each worker, and handlers that do not block; a shorter lease than 2 s for the bound, at the price of more proofs.",
 )
 _BEFORE_SENTINELS_KNOW = Miss(
-    "the Sentinels ask now and then who is master (here every 0.5 s). Until they know of the new one, all name the old one, whose "
-    "link, where it lives on, still proves that it can be trusted; the 2 s begin with the last such proof.",
-    "a shorter lease than 2 s, at the price of more proofs; nobody can tell a process sooner than the Sentinels know.",
+    "the Sentinels ask only now and then who is master, about once a second. Until the first of them knows of the new one, all "
+    "name the old one, whose link, where it was relieved and lives on, still proves that it can be trusted; what ends that is the "
+    "reader's next question, within half a second.",
+    "nothing on our side, as nobody can tell a process sooner than a Sentinel knows; of a dead master nothing is believed.",
 )
 
 

@@ -8,24 +8,23 @@ from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
 from benchmarks.hosts import ContenderFailed, Hosts
 from benchmarks.lab import Lab
-from benchmarks.registry import CONTENDERS, Contender
+from benchmarks.registry import CONTENDERS, Contender, of_group
 from benchmarks.statistics import percentile
 from benchmarks.trips import trips_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CONTENDERS = [
-    "asgi_session memory", "asgi_session L1 hit", "asgi_session login, a user each", "asgi_session login, one user",
-    "starsessions", "redsession", "Litestar sessions", "quart-session", "crudauth",
-]  # fmt: skip
+_ANONYMOUS = ["asgi_session memory", "asgi_session L1 hit"]
+_PEERS = ["starsessions", "redsession", "Litestar sessions", "quart-session", "crudauth"]
 _NAMES = {"asgi_session L1 hit": "asgi_session anonymous"}
 """Here, what the L1 does later doesn't matter."""
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     """Two rows for each contender."""
-    contenders = [CONTENDERS[name] for name in lab.scaled(_CONTENDERS, _CONTENDERS[:5])]
+    anonymous, peers = ([CONTENDERS[name] for name in names] for names in (_ANONYMOUS, lab.scaled(_PEERS, _PEERS[:1])))
+    contenders = [*anonymous, *of_group("login"), *peers]
     alone, at_once, turns = lab.scaled((300, 1000, 5), (50, 200, 1))
     with Hosts(lab, contenders, visitors=8) as hosts:
         for count, in_flight in ((alone, 1), (at_once, at_once)):

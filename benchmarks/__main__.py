@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -37,10 +37,10 @@ class StatusLine:
         self._status.update(f"{self._benchmark.name}: {text}")
 
 
-def run(benchmark: Benchmark, console: Console, command: str, *, quick: bool, million: bool) -> Result:
+def run(benchmark: Benchmark, console: Console, command: str, *, quick: bool) -> Result:
     """Run one benchmark, from its services' start to their end."""
     load, began = machine.load(), time.monotonic()
-    with console.status(benchmark.name) as status, Lab(StatusLine(benchmark, status), quick=quick, million=million) as lab:
+    with console.status(benchmark.name) as status, Lab(StatusLine(benchmark, status), quick=quick) as lab:
         described = machine.description(lab.redis.cli.info("server")["redis_version"])
         rows = list(benchmark.measure(lab))
     return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows, command)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks; all of them by default.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(known)}")
     parser.add_argument("--quick", action="store_true", help="only see that everything works; the numbers mean nothing")
-    parser.add_argument("--million", action="store_true", help="also the large data sets: a million sessions")
+    parser.add_argument("--million", action="store_true", help="also the large data set: a million sessions")
     parser.add_argument("--render", action="store_true", help="measure nothing; write the page anew from the results")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(known):
@@ -60,14 +60,13 @@ def main(arguments: Sequence[str]) -> int:
     console, command = Console(), " ".join(["python3 noxfile.py bench", *(["--", *arguments] if arguments else [])])
     results, docs = (QUICK / "results", QUICK / "docs") if chosen.quick else (RESULTS, DOCS)
     failed = []
-    for name in [] if chosen.render else chosen.names or known:
-        benchmark = known[name]
+    for benchmark in [] if chosen.render else asked_for(known, chosen.names, million=chosen.million):
         print(f"\n{benchmark.title} ...", flush=True)
         try:
-            result = run(benchmark, console, command, quick=chosen.quick, million=chosen.million)
+            result = run(benchmark, console, command, quick=chosen.quick)
         except Exception:  # noqa: BLE001  # the others took half an hour
             traceback.print_exc()
-            failed.append(name)
+            failed.append(benchmark.name)
         else:
             write(result, results)
             show(benchmark, result)
@@ -76,6 +75,15 @@ def main(arguments: Sequence[str]) -> int:
     if failed:
         print(f"Failed, so what the page says of them is older or missing: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def asked_for(known: Mapping[str, Benchmark], names: Sequence[str], *, million: bool) -> list[Benchmark]:
+    """Those of these names, or all but the large ones; the large ones too where they are wanted."""
+    return [
+        benchmark
+        for name, benchmark in known.items()
+        if name in names or (benchmark.large and million) or not (names or benchmark.large)
+    ]
 
 
 def show(benchmark: Benchmark, result: Result) -> None:

@@ -39,7 +39,8 @@ class Verdict:
     what: str
     budget: str
     measured: str
-    met: bool
+    met: bool | None
+    """None where what it asks for does not exist yet, so that there is nothing to measure."""
     by: str = ""
     """How much is missing; empty where it is met."""
     miss: Miss | None = None
@@ -61,3 +62,5 @@ class Benchmark:
     """What the project promised of it."""
     split: str = ""
     """The column by whose values the rows are shown as tables of their own."""
+    large: bool = False
+    """Takes so much that it runs only where it is asked for; what it measured stays on the page meanwhile, with its date."""

@@ -30,12 +30,10 @@ class Progress(Protocol):
 class Lab(contextlib.ExitStack):
     """One run's services and processes; leaving it stops them all."""
 
-    def __init__(self, progress: Progress, *, quick: bool = False, million: bool = False) -> None:
+    def __init__(self, progress: Progress, *, quick: bool = False) -> None:
         super().__init__()
         self.quick = quick
         """Only to see that everything works."""
-        self.million = million
-        """The large data sets."""
         self._progress = progress
         self._folder = self.enter_context(tempfile.TemporaryDirectory(prefix="asgi_session-benchmarks-"))
         self.redis = started(RedisServer)

@@ -43,6 +43,10 @@ def _ours(name: str, function: str, group: Group, **more: Any) -> Contender:
     return Contender(f"asgi_session {name}", f"ours:{function}", group, **more)
 
 
+def _ours_framed(name: str, function: str, group: Group, bare: str, **more: Any) -> Contender:
+    return Contender(f"asgi_session {name} under {bare.removeprefix('bare ')}", f"ours_framed:{function}", group, bare, **more)
+
+
 def _rules(count: int) -> str:
     return f", {count} rule{'s' if count > 1 else ''}" if count else ""
 
@@ -57,6 +61,15 @@ _OUR_SESSIONS = [
     _ours(f"{kind}{_rules(count)}", function, "session", login="/login", options={"rules": count})
     for kind, function in (("memory", "memory"), ("L1 hit", "redis"), ("L1 miss", "redis_miss"))
     for count in (0, 1, 3)
+]
+_OUR_FRAMED_SESSIONS = [
+    _ours_framed(kind, function, "session", bare, login=login, options={"miss": kind == "L1 miss"})
+    for function, bare, login in (
+        ("litestar", "bare Litestar", "/login"),
+        ("quart", "bare Quart", "/login"),
+        ("fastapi_user", "bare FastAPI", "/sign-in"),
+    )
+    for kind in ("L1 hit", "L1 miss")
 ]
 _OTHER_SESSIONS = [
     Contender(
@@ -85,7 +98,8 @@ _OTHER_SESSIONS = [
     ),
 ]  # fmt: skip
 _LIMITS = [
-    _ours("rate limit", "limit", "limit", options={}),
+    _ours("rate limit", "limit", "limit"),
+    _ours_framed("rate limit", "fastapi_limit", "limit", "bare FastAPI"),
     Contender(
         "fastapi-limiter memory", "fastapi_limiter:memory", "limit", "bare FastAPI", packages=["fastapi-limiter", "pyrate-limiter"],
         omits="one count for all clients, of this process only; no quota headers",
@@ -128,16 +142,16 @@ _TOKENS = [
     ),
 ]  # fmt: skip
 _FRAMEWORKS = [
-    _ours("under FastAPI", "fastapi", "framework", bare="bare FastAPI", login="/login"),
+    Contender("asgi_session under FastAPI", "ours_framed:fastapi", "framework", "bare FastAPI", login="/login"),
     Contender("Starlette cookie under FastAPI", "starlette:fastapi", "framework", "bare FastAPI", login="/login"),
 ]
 _LOGINS = [
     _ours("login, a user each", "login", "login", login="/login"),
     _ours("login, one user", "login", "login", login="/login", options={"user": "ann"}),
 ]
-_UNDER_LOAD = [_ours("watched", "watched", "load")]
+_UNDER_LOAD = [_ours("watched", "watched", "load"), _ours("watched tokens", "watched_token", "load", tokens=True)]
 
-_ALL = [_FLOOR, _OUR_SESSIONS, _OTHER_SESSIONS, _LIMITS, _TOKENS, _FRAMEWORKS, _LOGINS, _UNDER_LOAD]
+_ALL = [_FLOOR, _OUR_SESSIONS, _OUR_FRAMED_SESSIONS, _OTHER_SESSIONS, _LIMITS, _TOKENS, _FRAMEWORKS, _LOGINS, _UNDER_LOAD]
 
 CONTENDERS = {contender.name: contender for contenders in _ALL for contender in contenders}
 

@@ -1,10 +1,13 @@
 """wrk: load from outside, at a small share of what a server in Python costs."""
 
 import json
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from tests.services.process import program
@@ -34,8 +37,10 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(url: str, credentials: Sequence[str], seconds: int) -> Load:
+def load(url: str, credentials: Sequence[str], seconds: float) -> Load:
     """Ask for the URL as fast as it answers, over 32 connections, with one header line after the other.
+
+    wrk itself counts whole seconds only; at an interrupt it ends as it would at the end of its time.
 
     Raises:
         RuntimeError: something was not answered with success.
@@ -43,9 +48,14 @@ def load(url: str, credentials: Sequence[str], seconds: int) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as lines:
         lines.write("\n".join(credentials) + "\n")
         lines.flush()
-        command = [program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", lines.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result = Load(**json.loads(done.stdout.strip().splitlines()[-1]))
+        command = [program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{ceil(seconds) + 1}s", "-s", str(_SCRIPT), url, "--", lines.name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+            time.sleep(seconds)
+            wrk.send_signal(signal.SIGINT)
+            said, _ = wrk.communicate()
+    if wrk.returncode:
+        raise RuntimeError(f"wrk ended with {wrk.returncode}: {said}")
+    result = Load(**json.loads(said.strip().splitlines()[-1]))
     if result.refused or result.broken or not result.requests:
         raise RuntimeError(f"{url} failed under load: {result}")
     return result

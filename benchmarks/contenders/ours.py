@@ -1,6 +1,6 @@
 """asgi_session."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -26,17 +26,18 @@ KEPT_ON_A_MISS = 16
 
 def memory(site: Site, rules: int = 0) -> ASGIApp:
     """Sessions in this process."""
-    return _sessions(site, "memory://", rules)
+    app = application(of_session, filling_session(site))
+    return SessionMiddleware(app, SECRET, store="memory://", rate_limits=_limits(rules))
 
 
 def redis(site: Site, rules: int = 0) -> ASGIApp:
     """Sessions in Redis, as it comes: those in use are in the L1."""
-    return _sessions(site, site.redis_url, rules)
+    return sessions_around(application(of_session, filling_session(site)), site, rules)
 
 
 def redis_miss(site: Site, rules: int = 0) -> ASGIApp:
     """Sessions in Redis, none of which the L1 has when it is asked for."""
-    return _sessions(site, site.redis_url, rules, cache=CachePolicy(max_entries=KEPT_ON_A_MISS))
+    return sessions_around(application(of_session, filling_session(site)), site, rules, miss=True)
 
 
 def watched(site: Site) -> ASGIApp:
@@ -44,10 +45,19 @@ def watched(site: Site) -> ASGIApp:
     return SessionMiddleware(application(_how, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
 
 
+def watched_token(site: Site) -> ASGIApp:
+    """Bearer JWTs, as they come, with a rate limit; says of each whether it was verified before."""
+    return _tokens(site, 1, read=lambda scope: f"{_of_user(scope)} {_known(scope)}")
+
+
 def _how(scope: Scope) -> str | Awaitable[str]:
     if scope["query_string"]:
         return _fresh(scope)
-    return f"{of_session(scope)} {'cached' if scope['asgi_session'].verdict.cached else 'loaded'}"
+    return f"{of_session(scope)} {_known(scope)}"
+
+
+def _known(scope: Scope) -> str:
+    return "cached" if scope["asgi_session"].verdict.cached else "loaded"
 
 
 async def _fresh(scope: Scope) -> str:
@@ -65,30 +75,35 @@ def login(site: Site, user: str = "") -> ASGIApp:
     return SessionMiddleware(application(of_session, log_in), SECRET, store=site.redis_url)
 
 
-def _sessions(site: Site, store: str, rules: int, **arguments: Any) -> ASGIApp:
-    return SessionMiddleware(
-        application(of_session, filling_session(site)), SECRET, store=store, rate_limits=_limits(rules), **arguments
-    )
+def sessions_around(app: ASGIApp, site: Site, rules: int = 0, *, miss: bool = False) -> ASGIApp:
+    """Any application with sessions in Redis, which the L1 has, or hasn't."""
+    cache = CachePolicy(max_entries=KEPT_ON_A_MISS) if miss else CachePolicy()
+    return SessionMiddleware(app, SECRET, store=site.redis_url, rate_limits=_limits(rules), cache=cache)
 
 
 def limit(site: Site) -> ASGIApp:
     """A rate limit and nothing else: nobody has a session."""
-    return SessionMiddleware(application(of_nobody, no_login), SECRET, store=site.redis_url, rate_limits=_limits(1))
+    return limit_around(application(of_nobody, no_login), site)
+
+
+def limit_around(app: ASGIApp, site: Site) -> ASGIApp:
+    """Any application with a rate limit, which is counted in Redis."""
+    return SessionMiddleware(app, SECRET, store=site.redis_url, rate_limits=_limits(1))
 
 
 def token(site: Site, rules: int = 0) -> ASGIApp:
     """Bearer JWTs, most of them seen a moment before."""
-    return _tokens(site, rules)
+    return _tokens(site, rules, read=_of_user)
 
 
 def token_first_sight(site: Site, rules: int = 0) -> ASGIApp:
     """Bearer JWTs, none of which was seen before."""
-    return _tokens(site, rules, cache_size=0)
+    return _tokens(site, rules, read=_of_user, cache_size=0)
 
 
-def _tokens(site: Site, rules: int, **arguments: Any) -> ASGIApp:
+def _tokens(site: Site, rules: int, *, read: Callable[[Scope], str], **arguments: Any) -> ASGIApp:
     verifier = JWTVerifier(site.issuer, audience=site.audience, jwks=site.jwks, algorithms=("RS256",), **arguments)
-    app = application(_of_user, no_login)
+    app = application(read, no_login)
     return SessionMiddleware(app, SECRET, store="memory://", bearer=verifier, rate_limits=_limits(rules))
 
 
@@ -100,22 +115,3 @@ def _of_user(scope: Scope) -> str:
 def _limits(count: int) -> list[RateLimit]:
     """The first by address, the others by user or session: each kind of key that there is."""
     return [RateLimit(limit, key=key) for limit, key in zip(ENDLESS_LIMITS[:count], ("ip", "session", "user"), strict=False)]
-
-
-def fastapi(site: Site, rules: int = 1) -> ASGIApp:
-    """A FastAPI application behind it, sessions in Redis."""
-    from fastapi import FastAPI, Request
-    from fastapi.responses import PlainTextResponse
-
-    app = FastAPI()
-
-    @app.get("/read")
-    async def read(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(request.session["name"])
-
-    @app.post("/login")
-    async def login(request: Request) -> PlainTextResponse:
-        request.session.update(site.data)
-        return PlainTextResponse(NAME)
-
-    return SessionMiddleware(app, SECRET, store=site.redis_url, rate_limits=_limits(rules))

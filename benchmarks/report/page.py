@@ -1,6 +1,7 @@
 """docs/benchmarks.md and its pictures, out of the results on disk."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -28,9 +29,9 @@ blue**, others are orange, and grey is the floor that nobody gets below.
 """
 _AGAIN = """\
 `python3 noxfile.py bench` measures all of this in about half an hour, and writes this page, its pictures and
-`benchmarks/results/*.json`; `-- NAME` runs one benchmark, `-- --million` takes the large data set too, `-- --quick` only sees that
-all of them work. Each peer is set up as its documentation says (`benchmarks/contenders/`). Use an idle machine: each section says
-how busy it was.
+`benchmarks/results/*.json`. `-- NAME` runs one benchmark; `-- --million` all of them and the large data set, whose result stays
+here until it is made again; `-- --quick` only sees that all of them work. Each peer is set up as its documentation says
+(`benchmarks/contenders/`). Use an idle machine: each section says how busy it was.
 """
 
 
@@ -48,8 +49,9 @@ def write_page(benchmarks: Mapping[str, Benchmark], results: Path, docs: Path) -
 
 def _budgets(found: Found) -> Iterable[str]:
     judged = [(benchmark, verdict) for benchmark, result in found for verdict in benchmark.budgets(result.rows)]
-    met = sum(verdict.met for _, verdict in judged)
-    yield f"## Budgets: {met} of {len(judged)} met\n"
+    outcomes = Counter(verdict.met for _, verdict in judged)
+    asked_too_early = f", {outcomes[None]} of what does not exist yet" if outcomes[None] else ""
+    yield f"## Budgets: {outcomes[True]} of {outcomes[True] + outcomes[False]} met{asked_too_early}\n"
     yield "\n".join(f"- {what}: {of}" for what, of in _made(found).items()) + "\n"
     cells, before = [], None
     for benchmark, verdict in judged:
@@ -57,7 +59,7 @@ def _budgets(found: Found) -> Iterable[str]:
         cells.append([where, verdict.what, verdict.budget, verdict.measured, became(verdict)])
         before = benchmark
     yield tabulate(cells, ["", "what", "budget", "measured", ""], tablefmt="github", disable_numparse=True) + "\n"
-    missed = [verdict for _, verdict in judged if not verdict.met]
+    missed = [verdict for _, verdict in judged if verdict.met is False]
     if missed:
         yield "### What is missed, why, and what would reach it\n"
         yield "\n".join(_miss(miss, list(alike)) for miss, alike in groupby(missed, lambda verdict: verdict.miss)) + "\n"

@@ -53,7 +53,8 @@ def colour_of(name: str) -> str:
 def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
     """A dot for each row on one logarithmic scale, a panel for each group, the cheapest on top.
 
-    `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero.
+    `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero, so what
+    disturbances made less than nothing is not to be seen.
     """
     value, _, high = keys
     sizes = [len(rows) + 1 for rows in panels.values()]
@@ -64,7 +65,7 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
         _dots(axis, sorted(rows, key=lambda row: row[value], reverse=True), keys)
         axis.set_title(name)
         axis.set_xscale("log")
-        axis.set_xlim(min(row[value] for row in everything) / 1.5, max(row[high] for row in everything) * 2)
+        axis.set_xlim(min(row[value] for row in everything if row[value] > 0) / 1.5, max(row[high] for row in everything) * 2)
         _readable(axis.xaxis)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -98,13 +99,47 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     return figure
 
 
+def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, title: str, keys: tuple[str, str, str]) -> Figure:
+    """A panel for each quantity, a group of bars for each value of one column, in it a bar for each value of another one.
+
+    Each panel has a dotted line where its bound is. `keys` are the columns of the groups, of the bars, and of their height.
+    """
+    group, kind, value = keys
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (name, (rows, bound)) in zip(axes, panels.items(), strict=True):
+        groups, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in (group, kind))
+        width = 0.8 / len(kinds)
+        for number, (of_kind, colour) in enumerate(zip(kinds, SERIES, strict=False)):
+            places = [groups.index(row[group]) + (number - (len(kinds) - 1) / 2) * width for row in rows if row[kind] == of_kind]
+            drawn = axis.bar(places, [row[value] for row in rows if row[kind] == of_kind], width, color=colour, label=of_kind)
+            axis.bar_label(drawn, fmt=_short, padding=2, fontsize=7)
+        axis.axhline(bound, color="#333333", linestyle=":", linewidth=1.2)
+        axis.set_ylim(0, 1.15 * max(bound, *(row[value] for row in rows)))
+        axis.set_xticks(range(len(groups)), [str(one) for one in groups])
+        axis.grid(axis="x", visible=False)
+        axis.set_xlabel(group)
+        axis.set_title(name)
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
 def ranges(
     rows: Mapping[str, Row], *, title: str, label: str, marks: Sequence[str], bounds: Mapping[float, str] | None = None
 ) -> Figure:
-    """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends."""
+    """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends.
+
+    The scale is logarithmic: a row of nothing has its zero written at the edge.
+    """
     figure = Figure(figsize=(9, 1.4 + 0.3 * len(rows)), layout="constrained")
     axis = figure.subplots()
     for place, row in enumerate(rows.values()):
+        if not row[marks[-1]]:
+            axis.annotate(
+                "0", (0, place), (8, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=9
+            )
+            continue
         axis.plot([row[marks[0]], row[marks[-1]]], [place, place], color=OURS, linewidth=5, alpha=0.3, solid_capstyle="round")
         axis.annotate(_short(row[marks[-1]]), (row[marks[-1]], place), (8, 0), textcoords="offset points", va="center", fontsize=9)
     for mark, shape in zip(marks, RANGE_MARKS, strict=False):

@@ -26,6 +26,8 @@ def verdict_table(verdicts: Sequence[Verdict], style: str) -> str:
 
 def became(verdict: Verdict) -> str:
     """Met, or missed by how much."""
+    if verdict.met is None:
+        return "– not yet"
     if verdict.met:
         return "✓ met"
     return f"✗ **missed** by {verdict.by}" if verdict.by else "✗ **missed**"

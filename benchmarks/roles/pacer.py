@@ -21,7 +21,7 @@ class Pacer:
         self._latencies: defaultdict[str, list[float]] = defaultdict(list)
 
     async def run(self, port: int, credentials: Sequence[str], visits: Mapping[str, Any]) -> dict[str, list[float]]:
-        """Let the owners of the credentials ask for `/read` as `Visits(**visits)` says.
+        """Let the owners of the credentials, header lines, ask for `/read` as `Visits(**visits)` says.
 
         Returns the latencies in milliseconds by answer (status and body), each from the moment when the request was due.
         """
@@ -54,4 +54,4 @@ class Pacer:
 
 
 def _request(port: int, path: str, credential: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: session={credential}\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{credential}\r\n\r\n".encode()

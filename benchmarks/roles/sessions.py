@@ -8,6 +8,9 @@ from asgi_session import SessionManager, SessionMiddleware
 from benchmarks.contenders.site import NAME, SECRET, Scope, application, no_login
 from benchmarks.driver import Driver, Header
 
+_PATIENCE = 30
+"""Seconds in which a worker has to follow Redis to another server."""
+
 
 def _whose(scope: Scope) -> str:
     """Who asks, and how that is known."""
@@ -45,6 +48,20 @@ class Reader:
             accepted = time.monotonic()
             await asyncio.sleep(pause)
         return [accepted, time.monotonic()]
+
+    async def until_gone(self, credential: str, pause: float) -> float:
+        """Read all the time, also while the answer is that nothing is known, until the session is gone.
+
+        Returns the monotonic time of the last answer with the session.
+        """
+        accepted, deadline = 0.0, time.monotonic() + _PATIENCE
+        while not (answer := await self._read(credential)).startswith("nobody"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The session does not end; the last answer was {answer[:200]!r}.")
+            if answer.startswith(NAME):
+                accepted = time.monotonic()
+            await asyncio.sleep(pause)
+        return accepted
 
     async def _read(self, credential: str) -> str:
         cookie: Header = (b"cookie", b"session=" + credential.encode())

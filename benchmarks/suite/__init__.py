@@ -17,6 +17,7 @@ _MODULES = [
     "scale_data",
     "scale_users",
     "scale_keys",
+    "scale_million",
     "hostile_headers",
     "garbage",
 ]

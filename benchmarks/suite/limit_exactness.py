@@ -4,10 +4,14 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
 from benchmarks.lab import Lab
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PROCESSES = (1, 2, 4)
 _CASES = {"rush": 0.002, "on end": 0.002, "flood": 0.0}
@@ -63,7 +67,7 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     others = [row for row in rows if row["case"] != "rush"]
     over = max(row["most"] / row["limit"] for row in rushes)
     share = min(row["granted"] / row["limit"] for row in rushes)
-    in_all = max(row["granted"] / (row["limit"] * windows_in(row["seconds"], row["window"])) for row in others)
+    in_all = max(row["granted"] / allowed_by(row) for row in others)
     across = max(row["most"] / row["limit"] for row in others)
     return [
         at_most("a rush on 1, 2, 4 processes: the most that was granted of the limit", 100, 100 * over, "%", miss=_STARVED),
@@ -83,6 +87,27 @@ _STARVED = Miss(
 def windows_in(seconds: float, window: float) -> int:
     """Windows that requests of so many seconds begin: the first one begins one, the others follow without a gap."""
     return ceil(seconds / window)
+
+
+def allowed_by(row: Row) -> int:
+    """What the limits of all windows that the row's requests begin allow together."""
+    return int(row["limit"] * windows_in(row["seconds"], row["window"]))
+
+
+def plot(rows: Sequence[Row]) -> "Figure":
+    """What was granted of what is allowed, by the number of processes: in all, and where it was most."""
+    from benchmarks.report.plots import bars_side_by_side
+
+    in_all = [{**row, "share": 100 * row["granted"] / allowed_by(row)} for row in rows]
+    densest = [{**row, "share": 100 * row["most"] / row["limit"]} for row in rows]
+    return bars_side_by_side(
+        {
+            "granted, % of what all windows allow": (in_all, 100),
+            "the most in any interval, % of one limit": (densest, 200),
+        },
+        title="One rate limit on several processes: granted against allowed, dotted the bound",
+        keys=("processes", "case", "share"),
+    )
 
 
 BENCHMARK = Benchmark(
@@ -110,5 +135,6 @@ processes that take all they get are on two cores with other work, more than the
         Column("trips", "trips for one granted", ".3f"),
     ],
     measure=measure,
+    plots={"limit_exactness.svg": plot},
     budgets=budgets,
 )

@@ -24,7 +24,8 @@ _SERVED = {
     ],
     "Under a framework": [
         "bare FastAPI", "asgi_session under FastAPI", "Starlette cookie under FastAPI", "crudauth", "fastapi-limiter Redis",
-        "slowapi Redis", "bare Litestar", "Litestar sessions", "bare Quart", "quart-session",
+        "slowapi Redis", "asgi_session rate limit under FastAPI", "bare Litestar", "Litestar sessions",
+        "asgi_session L1 hit under Litestar", "bare Quart", "quart-session", "asgi_session L1 hit under Quart",
     ],
 }  # fmt: skip
 """What a budget compares takes its turns next to each other."""
@@ -36,8 +37,8 @@ _QUICK = [
     "bare FastAPI",
     "asgi_session under FastAPI",
 ]
-_SECONDS = 2
-"""Of each round."""
+_TURNS, _SECONDS = 9, 0.7
+"""Rounds of each contender, and how long each is."""
 
 
 def served() -> list[str]:
@@ -55,7 +56,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _measure(lab: Lab, contenders: Sequence[Contender], workers: int) -> Iterator[Row]:
-    visitors, turns, seconds = lab.scaled((128, 7 - 2 * workers, _SECONDS), (4, 1, 1))
+    visitors, turns, seconds = lab.scaled((128, _TURNS, _SECONDS), (4, 1, 0.3))
     site = lab.site(tokens=visitors)
     loads: dict[str, list[Load]] = defaultdict(list)
     cpu: dict[str, list[float]] = defaultdict(list)
@@ -67,7 +68,7 @@ def _measure(lab: Lab, contenders: Sequence[Contender], workers: int) -> Iterato
             server.wait_ready()
             credentials[server] = server.credentials(visitors)
             if not lab.quick:
-                load(server.url, credentials[server], 1)
+                load(server.url, credentials[server], seconds)
         for turn in range(turns):
             for server in servers:
                 lab.step(f"{workers} worker(s), round {turn + 1} of {turns}: {server.contender.name}")
@@ -87,6 +88,7 @@ def _row(contender: Contender, workers: int, loads: Sequence[Load], cpu: Sequenc
         "rate": rate.middle,
         "rate_low": rate.low,
         "rate_high": rate.high,
+        "spread": (rate.high - rate.low) / 2,
         "rates": [round(load.rate, 1) for load in loads],
         "cpu": Spread.of(cpu).middle,
         "p50": Spread.of([load.p50 for load in loads]).middle,
@@ -142,15 +144,18 @@ def plot(rows: Sequence[Row]) -> "Figure":
 BENCHMARK = Benchmark(
     name="over_the_wire",
     title="Over the wire: requests a second",
-    explanation="""\
+    explanation=f"""\
 uvicorn (uvloop, httptools) serves each contender with one worker process and with two; wrk on the same machine asks over 32
-connections, each request with the next visitor's credential, in rounds of 2 s in which all contenders take turns. **Client, Redis
-and server share the machine's cores**: on two cores, one worker has about one for itself, and two workers have less than one each,
-so there the numbers say how contenders stand to each other and not what a second worker brings. CPU is what the server's processes
-used for one request. An answer other than success, a broken connection or a timeout ends the run.""",
+connections, each request with the next visitor's credential, in {_TURNS} rounds of {_SECONDS:g} s in which all contenders take
+turns. Shown is the middle of the rounds; `±` is half the distance between their quartiles. **Client, Redis and server share the
+machine's cores**: on two cores, one worker has about one for itself, and two workers have less than one each, so there the numbers
+say how contenders stand to each other and not what a second worker brings. CPU is what the server's processes used for one
+request. `asgi_session under FastAPI` is a session with data and one rate limit; the rate limit under FastAPI is without sessions.
+An answer other than success, a broken connection or a timeout ends the run.""",
     columns=[
         Column("contender", "contender"),
         Column("rate", "requests/s", ",.0f"),
+        Column("spread", "±", ",.0f"),
         Column("cpu", "CPU µs", ".0f"),
         Column("p50", "p50 ms", ".2f"),
         Column("p99", "p99 ms", ".2f"),

@@ -33,7 +33,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         Server(CONTENDERS["asgi_session watched"], lab.site(), workers=1) as server,
     ):
         filler.call("open", redis_url=lab.redis.url)
-        credentials = filler.call("create", count=sessions)
+        credentials = [f"Cookie: session={credential}" for credential in filler.call("create", count=sessions)]
         filler.call("close")
         server.wait_ready()
         _run(pacer, server, credentials, calm)

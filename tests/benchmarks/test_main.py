@@ -36,6 +36,19 @@ def test_machine_is_described() -> None:
     assert machine.load() >= 0
 
 
+def test_large_benchmark_runs_only_where_it_is_asked_for() -> None:
+    """By the flag, beside the others or those that are named; or by its name."""
+    known = {name: Benchmark(name, name, "", [], lambda lab: iter(()), large=name == "big") for name in ("one", "big", "other")}
+
+    def names(*named: str, million: bool = False) -> list[str]:
+        return [benchmark.name for benchmark in command.asked_for(known, named, million=million)]
+
+    assert names() == ["one", "other"]
+    assert names(million=True) == ["one", "big", "other"]
+    assert names("other", million=True) == ["big", "other"]
+    assert names("big") == ["big"]
+
+
 @pytest.mark.redis
 def test_quick_run_measures_and_writes_beside_the_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import contenders
 from benchmarks.environments import REQUIREMENTS
-from benchmarks.registry import CONTENDERS, Contender, of_group
+from benchmarks.registry import CONTENDERS, Contender, Group, of_group
 from benchmarks.suite.over_the_wire import served
 
 FOLDER = Path(contenders.__file__).parent
@@ -38,6 +38,13 @@ def test_readers_are_told_what_a_peer_does_not_do() -> None:
     peers = [contender for contender in of_group("session", "limit", "token") if not contender.is_ours]
     assert len(peers) > 10
     assert all(peer.omits and peer.packages for peer in peers)
+
+
+@pytest.mark.parametrize("group", ["session", "limit"])
+def test_ours_stands_beside_each_peer_under_its_framework(group: Group) -> None:
+    """What a framework costs more with a session in it would else be counted for the peer alone."""
+    ours = {contender.bare for contender in of_group(group) if contender.is_ours}
+    assert {contender.bare for contender in of_group(group) if not contender.is_ours} <= ours
 
 
 def test_what_is_served_is_known() -> None:

@@ -12,7 +12,7 @@ from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
 from benchmarks.lab import Lab
 from benchmarks.report.page import write_page
-from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, colour_of, dots_by_group, lines, ranges
+from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, bars_side_by_side, colour_of, dots_by_group, lines, ranges
 from benchmarks.report.tables import table, verdict_table
 from benchmarks.results import Result, read, write
 
@@ -119,6 +119,17 @@ def test_page_explains_what_is_missed(tmp_path: Path) -> None:
     assert "It is slow." not in page
 
 
+def test_what_does_not_exist_yet_is_neither_met_nor_missed(tmp_path: Path) -> None:
+    """It stands among the budgets, and counts for nothing."""
+    write(RESULT, tmp_path / "results")
+    verdicts = [Verdict("beauty", "some", "much", met=True), Verdict("wings", "two", "cannot fly", met=None)]
+    write_page({"example": replace(BENCHMARK, budgets=lambda rows: verdicts)}, tmp_path / "results", tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "## Budgets: 1 of 1 met, 1 of what does not exist yet\n" in page
+    assert "– not yet" in next(line for line in page.splitlines() if "wings" in line)
+    assert "missed" not in page
+
+
 def test_long_table_is_folded_and_split(tmp_path: Path) -> None:
     """A reader sees the picture first; the rows are parted by a column."""
     rows = [{**ROWS[0], "part": f"part {number % 2}"} for number in range(20)]
@@ -145,9 +156,27 @@ def test_every_kind_of_picture_can_be_drawn() -> None:
     dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
     spans = ranges({"one": {"p50": 1, "p99": 2}}, title="title", label="ms", marks=("p50", "p99"), bounds={5: "budget"})
     curves, axis = lines({"asgi_session": [(1, 2), (10, 20)], "another": [(1, 3), (10, 30)]}, title="title", x="n", y="ms")
-    for figure in (dots, spans, curves, plot(ROWS)):
+    side = bars_side_by_side({"all": (ROWS, 2000)}, title="title", keys=("low", "contender", "cpu"))
+    for figure in (dots, spans, curves, side, plot(ROWS)):
         figure.draw_without_rendering()
     assert axis.get_xlabel() == "n"
+
+
+def test_nothing_is_written_where_it_cannot_be_drawn() -> None:
+    """A logarithmic scale has no zero."""
+    figure = ranges({"one": {"p50": 1, "max": 2}, "none": {"p50": 0, "max": 0}}, title="title", label="ms", marks=("p50", "max"))
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    figure.draw_without_rendering()
+    assert texts == {"2.0", "0"}
+
+
+def test_bars_stand_side_by_side() -> None:
+    """One for each kind in each group that has it, as high as its value, under a line at the bound."""
+    rows = [{"n": n, "kind": kind, "share": 10 * n} for n, kind in ((1, "a"), (1, "b"), (2, "a"))]
+    axis = bars_side_by_side({"all": (rows, 100)}, title="title", keys=("n", "kind", "share")).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2"]
+    assert {bars.get_label(): list(bars.datavalues) for bars in axis.containers} == {"a": [10, 20], "b": [10]}
+    assert list(axis.lines[0].get_ydata()) == [100, 100]
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,17 @@ class SentinelSetup:
     def failover(self) -> None:
         """Ask for a failover that loses no write; return when every Sentinel names the new master and the old one follows it."""
         old = self.master
-        self._catch_up(old, self.replica)
+        self.catch_up()
         self.sentinels[0].cli.sentinel_failover(SERVICE)
         self.wait_promoted(old)
         self._wait_settled(seconds=30)
+
+    def catch_up(self) -> None:
+        """Return when the replica has every write: after a sync its link is up some time before it is sent the next ones."""
+        written, replica = self.master.cli.info("replication")["master_repl_offset"], self.replica
+        wait_until(
+            lambda: replica.cli.info("replication")["master_repl_offset"] >= written, "the replica has every write", seconds=10
+        )
 
     def wait_promoted(self, old: RedisServer) -> None:
         """Return when every Sentinel names another master than `old` (after `master.kill()` or `master.pause()`)."""
@@ -141,13 +148,6 @@ class SentinelSetup:
     def _replicate(self, master: RedisServer, replica: RedisServer) -> None:
         replica.cli.replicaof("127.0.0.1", master.port)
         wait_until(lambda: replica.cli.info("replication").get("master_link_status") == "up", "replication", seconds=20)
-
-    def _catch_up(self, master: RedisServer, replica: RedisServer) -> None:
-        """Return when the replica has every write: after a sync its link is up some time before it is sent the next ones."""
-        written = master.cli.info("replication")["master_repl_offset"]
-        wait_until(
-            lambda: replica.cli.info("replication")["master_repl_offset"] >= written, "the replica has every write", seconds=10
-        )
 
     def _named_masters(self) -> set[int]:
         return {sentinel.named_master() for sentinel in self.sentinels}

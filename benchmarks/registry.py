@@ -148,6 +148,7 @@ _FRAMEWORKS = [
 _LOGINS = [
     _ours("login, a user each", "login", "login", login="/login"),
     _ours("login, one user", "login", "login", login="/login", options={"user": "ann"}),
+    _ours("login, one user, cap of 10", "login", "login", login="/login", options={"user": "bob", "cap": 10}),
 ]
 _UNDER_LOAD = [_ours("watched", "watched", "load"), _ours("watched tokens", "watched_token", "load", tokens=True)]
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-from asgi_session import JWTVerifier, RateLimit, SessionMiddleware
+from asgi_session import JWTVerifier, RateLimit, SessionCap, SessionMiddleware
 from asgi_session.cache.policy import CachePolicy
 from benchmarks.contenders.site import (
     ENDLESS_LIMITS,
@@ -65,14 +65,15 @@ async def _fresh(scope: Scope) -> str:
     return f"{of_session(scope)} fresh"
 
 
-def login(site: Site, user: str = "") -> ASGIApp:
-    """Each login is another user's, or all are of one."""
+def login(site: Site, user: str = "", cap: int = 0) -> ASGIApp:
+    """Each login is another user's, or all are of one; with a cap, each ends the oldest session once it is full."""
 
     async def log_in(scope: Scope) -> None:
         scope["session"].update(site.data)
         await scope["session"].login(user or f"{NAME}-{uuid4()}", keep=site.data)  # what is set after it costs a step more
 
-    return SessionMiddleware(application(of_session, log_in), SECRET, store=site.redis_url)
+    session_cap = SessionCap(cap) if cap else None
+    return SessionMiddleware(application(of_session, log_in), SECRET, store=site.redis_url, session_cap=session_cap)
 
 
 def sessions_around(app: ASGIApp, site: Site, rules: int = 0, *, miss: bool = False) -> ASGIApp:

@@ -76,6 +76,8 @@ class Request:
     """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
     escalated: str = ""
     """Why the quick tier was not enough for a session that it knows or knew, or not asked for a token."""
+    fault: str = ""
+    """What is wrong with a token that is refused (``TokenInvalid.reason``): for the log, no business of the client's."""
 
     def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
         self.scope = scope

@@ -22,6 +22,7 @@ from .stages.base import Receive, Rejection, Send
 from .stages.commit import Commit
 from .stages.full import OnStoreError
 from .stages.guard import SocketEnded, SocketGuard
+from .stages.refusals import tell
 from .stores.base import SessionStore
 from .tokens.base import TokenVerifier
 from .wiring import wire
@@ -126,6 +127,7 @@ class SessionMiddleware:
                 continue
             rejection = answer if isinstance(answer, Rejection) else await answer
             if rejection is not None:
+                tell(request, rejection)
                 return await rejection.send(scope, receive, send)
 
         scope["session"] = request.session

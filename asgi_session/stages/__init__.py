@@ -14,7 +14,8 @@ commit      did the session change?                               nothing · sav
 =========== ===================================================== =============================================
 
 ``conclude`` is what quick and full have in common: session, user and credentials of a request, from what they found. A WebSocket
-has ``guard`` between itself and the application, which ends it with its session.
+has ``guard`` between itself and the application, which ends it with its session. ``refusals`` is what the log says of a request
+that got no further.
 
 Each stage is ``(request) -> Rejection | None``, or an awaitable of that where it has to wait (``base.Answer``). A refusal is a
 value, so that the order of the stages is all the control flow there is.

@@ -1,12 +1,8 @@
 """Does an unsafe request ride on the cookie from another site?"""
 
-import logging
-
 from ..context import Request
 from ..csrf import SAFE_METHODS, CSRFPolicy
 from .base import Rejection
-
-log = logging.getLogger("asgi_session.csrf")
 
 _REFUSED = Rejection(
     403,
@@ -30,5 +26,4 @@ class CSRF:
             return None  # as the policy says too; most requests end here
         if request.public.credential != "cookie" or not self._policy.applies_to(scope) or self._policy.allows(scope):
             return None
-        log.warning("refused a cross-site %.34s request", ascii(scope.get("method", "WebSocket")))
         return _REFUSED

@@ -84,9 +84,11 @@ class Full:
         again = request.escalated or self._issuers.why_again(request.presented, request.context)
         try:
             verified = await self._issuers.verify(request.presented, request.context)
-        except TokenExpired:
+        except TokenExpired as error:
+            request.fault = error.reason
             return _EXPIRED_TOKEN  # its signature was right: nobody is guessing, and a whole office may send them
-        except TokenInvalid:
+        except TokenInvalid as error:
+            request.fault = error.reason
             await self._edge.charge(request)
             return _BAD_TOKEN
         except KeysUnavailable as error:

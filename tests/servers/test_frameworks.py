@@ -1,23 +1,42 @@
-"""The same story in five frameworks, over real HTTP: what a handler does to its session means the same everywhere."""
+"""The same story in five frameworks under four server programs: what a handler does to its session means the same everywhere.
 
-import time
+Each application runs once under each server. In what a server differs from the others, ``programs.py`` says.
+"""
+
+import os
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import httpx
 import pytest
 
-from tests.servers.programs import AsgiServer
-from tests.servers.sockets import cookie_header, open_socket
+from tests.servers.programs import PROGRAMS, AsgiServer
+from tests.servers.sockets import cookie_header, open_socket, refusal_of
+from tests.services.process import wait_until
 
 pytestmark = pytest.mark.server
 
 Visit = Callable[[AsgiServer], httpx.Client]
 
+FRAMEWORKS = ["bare", "starlette", "fastapi", "litestar", "quart"]
+PAIRS = [
+    pytest.param(
+        (framework, program),
+        id=f"{framework}-{program}",
+        marks=[pytest.mark.slow] if framework != "starlette" and program != "uvicorn" else [],  # the others show each once
+    )
+    for framework, program in product(FRAMEWORKS, PROGRAMS)
+]
+# No WebSocket of Quart's opens under daphne, also without sessions: daphne's scope has no ``scheme``, and Quart reads it.
+PAIRS_WITH_SOCKETS = [pair for pair in PAIRS if pair.id != "quart-daphne"]
+with_sockets = pytest.mark.parametrize("server", PAIRS_WITH_SOCKETS, indirect=True)
 
-@pytest.fixture(scope="module", params=["bare", "starlette", "fastapi", "litestar", "quart"])
+
+@pytest.fixture(scope="module", params=PAIRS)
 def server(request: pytest.FixtureRequest) -> Iterator[AsgiServer]:
-    """The framework's application under uvicorn."""
-    running = AsgiServer(f"tests.servers.apps.{request.param}:app").start()
+    """A framework's application under a server program. The last test of this file ends it in order."""
+    framework, program = request.param
+    running = AsgiServer(f"tests.servers.apps.{framework}:app", program).start()
     yield running
     running.stop()
 
@@ -121,6 +140,7 @@ def test_change_made_while_streaming_is_saved(server: AsgiServer, visitor: Visit
     assert data_of(client) == {"count": 1, "streamed": True}
 
 
+@with_sockets
 def test_socket_has_the_session(server: AsgiServer, visitor: Visit) -> None:
     """A WebSocket finds the visitor's session, and what it changes before the handshake and at its end is saved."""
     client = visitor(server)
@@ -132,6 +152,49 @@ def test_socket_has_the_session(server: AsgiServer, visitor: Visit) -> None:
         assert socket.recv(timeout=10) == "3"
 
     # the client knows that it has closed the socket before the server's application does
-    deadline = time.monotonic() + 10
-    while data_of(client) != {"count": 3}:
-        assert time.monotonic() < deadline
+    wait_until(lambda: data_of(client) == {"count": 3}, "the socket's count is saved", seconds=10)
+
+
+@with_sockets
+def test_handshake_brings_the_cookie_where_the_server_can(server: AsgiServer) -> None:
+    """A session that begins in a socket leaves its cookie on the acceptance; granian and daphne drop that header."""
+    with open_socket(server) as socket:
+        assert socket.response is not None
+        sent = socket.response.headers.get("Set-Cookie", "")
+
+    assert sent.startswith("session=") is server.program.sends_headers_of_accept
+
+
+@pytest.mark.security("CS-08")
+def test_socket_of_another_site_is_refused_before_it_is_accepted(server: AsgiServer, visitor: Visit) -> None:
+    """The handshake itself is answered with 403, and says why where the server lets an application speak."""
+    client = visitor(server)
+    client.post("/count")
+
+    refused = refusal_of(server, {**cookie_header(client), "Origin": "https://evil.example"})
+
+    assert refused.status_code == 403
+    assert (b"cross_site" in (refused.body or b"")) is server.program.answers_refused_sockets
+    assert data_of(client) == {"count": 1}
+
+
+@pytest.mark.security("AV-10")
+def test_server_ends_and_leaves_nothing(server: AsgiServer) -> None:
+    """Asked to end, it ends: first the application, then what is ours, and no task, process or traceback is left."""
+    group = server.process.pid
+
+    server.end_in_order()
+
+    wait_until(lambda: not _lives(group), "all its processes have ended", seconds=5)
+    told = [line for line in server.process.log.splitlines() if line.startswith(("the application", "stopped, tasks left"))]
+    lifespan = ["the application starts", "the application ends", "stopped, tasks left: []"]
+    assert told == (lifespan if server.program.sends_lifespan else [])  # daphne tells nobody
+    assert "Traceback" not in server.process.log
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

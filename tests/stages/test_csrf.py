@@ -31,7 +31,7 @@ async def test_a_refusal_comes_before_any_effect(caplog: pytest.LogCaptureFixtur
         assert response.all("set-cookie") == []
         assert not store.calls
     assert ran == []
-    (record,) = [record for record in caplog.records if record.name == "asgi_session.csrf"]
+    (record,) = [record for record in caplog.records if record.name == "asgi_session.refusals"]
     assert record.levelno == logging.WARNING
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from asgi_session.exceptions import TokenInvalid
 from asgi_session.tokens import JWTVerifier
 
 ISSUER = "https://id.example.org/realms/demo"
@@ -136,6 +137,15 @@ def verifier_of(*keys: SigningKey, clock: StoppedClock | None = None, **argument
     """A verifier that knows these keys from the start."""
     jwks = {"keys": [key.public() for key in keys]}
     return JWTVerifier(ISSUER, **{"audience": AUDIENCE, "jwks": jwks, "clock": clock or StoppedClock(), **arguments})
+
+
+async def outcome(key: SigningKey, token: str) -> str:
+    """What a verifier that knows the key says of a token: ``accepted``, or the reason of its refusal."""
+    try:
+        await verifier_of(key).verify(token)
+    except TokenInvalid as refused:
+        return refused.reason
+    return "accepted"
 
 
 def texts_of(error: BaseException | None) -> str:

@@ -1,6 +1,9 @@
 """HMAC, for those who ask for it."""
 
+import hashlib
+import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from asgi_session.exceptions import TokenInvalid
 from asgi_session.tokens import JWTVerifier
 from asgi_session.tokens.shared_secret import secret_problems
-from tests.tokens.parts import AUDIENCE, ISSUER, SigningKey, StoppedClock
+from tests.tokens.parts import AUDIENCE, ISSUER, SigningKey, StoppedClock, segment
 
 KEY = SigningKey("HS256", None)
 SECRET: bytes = KEY.private.raw_value
@@ -33,6 +36,33 @@ async def test_tokens_of_the_secret_are_verified_whatever_they_call_it() -> None
             await verifier.verify(token)
         assert caught.value.reason == reason
     assert verifier.health().keys == 1
+
+
+NEARLY: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "half of it": lambda mac, _: mac[:16],
+    "a byte of it": lambda mac, _: mac[:1],
+    "a byte short": lambda mac, _: mac[:-1],
+    "zeros after": lambda mac, _: mac + b"\x00",
+    "twice": lambda mac, _: mac * 2,
+    "zeros": lambda mac, _: bytes(len(mac)),
+    "hexadecimal": lambda mac, _: mac.hex().encode(),
+    "another hash, cut to its length": lambda mac, data: hmac.digest(SECRET, data, "sha512")[: len(mac)],
+    "no secret": lambda _, data: hmac.digest(b"", data, "sha256"),
+    "a hash": lambda _, data: hashlib.sha256(SECRET + data).digest(),
+}
+
+
+@pytest.mark.security("JW-28")
+@pytest.mark.parametrize("spoil", NEARLY.values(), ids=NEARLY)
+async def test_what_is_nearly_the_code_is_refused(spoil: Callable[[bytes, bytes], bytes]) -> None:
+    """It has one length and one value; a part of it is nothing."""
+    signing_input = KEY.sign().rpartition(".")[0]
+    data = signing_input.encode()
+    right = hmac.digest(SECRET, data, "sha256")
+    assert await hmac_verifier().verify(f"{signing_input}.{segment(right)}")
+    with pytest.raises(TokenInvalid) as caught:
+        await hmac_verifier().verify(f"{signing_input}.{segment(spoil(right, data))}")
+    assert caught.value.reason == "signature"
 
 
 @pytest.mark.security("JW-01", "JW-03", "JW-28")

@@ -10,13 +10,15 @@ POST /clear            empties the session, as the framework does it
 GET  /session          user, handle and data
 GET  /stream           changes the session after the first byte has left
 WS   /socket           counts before it accepts and after each message; answers each message with the count
+lifespan               prints when it starts and when it ends, by the framework's own means (``alive``)
 =====================  ==========================================================================================
 """
 
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi_session import SessionMiddleware
@@ -53,6 +55,14 @@ class TaskReport:
             await send(message)
 
         return await self.app(scope, receive, report)
+
+
+@asynccontextmanager
+async def alive(app: Any = None) -> AsyncIterator[None]:
+    """What every framework's lifespan does."""
+    print("the application starts", flush=True)
+    yield
+    print("the application ends", flush=True)
 
 
 def count(session: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@
 import json
 from typing import Any
 
-from tests.servers.apps import KEEP, count, note, shown, with_sessions
+from tests.servers.apps import KEEP, alive, count, note, shown, with_sessions
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -58,9 +58,11 @@ async def socket(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def lifespan(receive: Any, send: Any) -> None:
-    for phase in ("startup", "shutdown"):
+    await receive()
+    async with alive():
+        await send({"type": "lifespan.startup.complete"})
         await receive()
-        await send({"type": f"lifespan.{phase}.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 app = with_sessions(bare)

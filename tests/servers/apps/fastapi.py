@@ -10,9 +10,9 @@ from fastapi.requests import HTTPConnection
 from fastapi.responses import StreamingResponse
 
 from asgi_session import Session
-from tests.servers.apps import KEEP, count, note, shown, with_sessions
+from tests.servers.apps import KEEP, alive, count, note, shown, with_sessions
 
-fastapi = FastAPI()
+fastapi = FastAPI(lifespan=alive)
 
 
 def session_of(connection: HTTPConnection) -> Session:

@@ -9,7 +9,7 @@ from litestar import Litestar, Request, WebSocket, get, post, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.response import Stream
 
-from tests.servers.apps import KEEP, count, note, shown, with_sessions
+from tests.servers.apps import KEEP, alive, count, note, shown, with_sessions
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -72,5 +72,9 @@ async def socket(socket: WebSocket[Any, Any, Any]) -> None:
 
 
 app = with_sessions(
-    Litestar([post_count, post_note, login, logout, replace, clear, get_session, stream, socket], openapi_config=None)
+    Litestar(
+        [post_count, post_note, login, logout, replace, clear, get_session, stream, socket],
+        lifespan=[alive],
+        openapi_config=None,
+    )
 )

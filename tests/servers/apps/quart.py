@@ -8,10 +8,16 @@ from typing import Any
 from quart import Quart, request, session, websocket
 
 from asgi_session.adapters.quart import ScopeSessionInterface
-from tests.servers.apps import KEEP, count, note, shown, with_sessions
+from tests.servers.apps import KEEP, alive, count, note, shown, with_sessions
 
 quart = Quart(__name__)
 quart.session_interface = ScopeSessionInterface()
+
+
+@quart.while_serving
+async def lifespan() -> AsyncIterator[None]:
+    async with alive():
+        yield
 
 
 @quart.post("/count")

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tests.servers.apps import KEEP, count, note, shown, with_sessions
+from tests.servers.apps import KEEP, alive, count, note, shown, with_sessions
 
 
 async def post_count(request: Request) -> JSONResponse:
@@ -73,6 +73,7 @@ app = with_sessions(
             Route("/session", get_session),
             Route("/stream", stream),
             WebSocketRoute("/socket", socket),
-        ]
+        ],
+        lifespan=alive,
     )
 )

@@ -89,7 +89,7 @@ class SessionMiddleware:
         )
         wired = wire(settings, choices)
         self._engine = wired.engine
-        self._stages = wired.stages
+        self._stages = tuple(stage.__call__ for stage in wired.stages)  # methods: Python calls an object by a detour through C
         self._lifespan = Lifespan(wired.parts, (*_problems_of(app), *wired.problems))
         self.manager = SessionManager.of_middleware(wired.counters)
         """The same sessions outside requests; also ``scope["asgi_session"].manager``."""
@@ -130,7 +130,7 @@ class SessionMiddleware:
         commit = Commit(self._engine, request, send)
         try:
             if kind == "http":
-                await self.app(scope, receive, commit)
+                await self.app(scope, receive, commit.send)
             else:
                 await self._socket(request, receive, send, commit)
         except StoreError as error:  # a login, logout or save that the handler did not shield from an outage

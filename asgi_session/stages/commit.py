@@ -41,7 +41,7 @@ class Commit:
         self._streaming = False
         self._refused = False
 
-    def __call__(self, message: Message) -> Awaitable[None]:
+    def send(self, message: Message) -> Awaitable[None]:
         """``send``, as the application sees it. A coroutine of ours is made only where the session has to be saved."""
         kind = message["type"]
         if not self._started:

@@ -38,7 +38,9 @@ NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
 class RequestContext:
     """``scope["asgi_session"]``: what is known about the request besides its session and user. Read-only for handlers."""
 
-    # defaults of the class rather than of __init__: one is made for each request
+    # defaults of the class, and no __init__: one is made for each request, and Python calls an __init__ by a detour through C
+    manager: "SessionManager"
+    """The sessions outside this request: list, revoke …"""
     credential: CredentialKind = "anonymous"
     """What the request presented and was accepted with."""
     verdict: Verdict = NOTHING_PRESENTED
@@ -51,14 +53,12 @@ class RequestContext:
     rate_limits: "Sequence[Decision]" = ()
     """What each rate-limit rule that applies said."""
 
-    def __init__(self, manager: "SessionManager") -> None:
-        self.manager = manager
-        """The sessions outside this request: list, revoke …"""
-
 
 class Request:
     """What the stages pass on. Lives as long as the request and is referenced by nothing that it references."""
 
+    scope: MutableMapping[str, Any]
+    public: RequestContext
     session: "Session"
     """What the handler will see. Set by the stage that decides who makes the request."""
     transaction: "Transaction"
@@ -75,10 +75,6 @@ class Request:
     """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
     escalated: str = ""
     """Why the quick tier was not enough for a session that it knew, or not asked for a token."""
-
-    def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
-        self.scope = scope
-        self.public = public
 
     # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
 

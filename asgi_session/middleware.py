@@ -116,7 +116,10 @@ class SessionMiddleware:
         if not self._lifespan.is_started():
             await self._lifespan.start()
 
-        request = Request(scope, RequestContext(self.manager))
+        request = Request()
+        request.scope = scope
+        request.public = public = RequestContext()
+        public.manager = self.manager
         for stage in self._stages:
             answer = stage(request)
             if answer is None:
@@ -127,7 +130,8 @@ class SessionMiddleware:
 
         scope["session"] = request.session
         scope["asgi_session"] = request.public
-        commit = Commit(self._engine, request, send)
+        commit = Commit()
+        commit.engine, commit.request, commit.pass_on = self._engine, request, send
         try:
             if kind == "http":
                 await self.app(scope, receive, commit.send)

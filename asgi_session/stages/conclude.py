@@ -3,7 +3,7 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import LOGGED_IN, Principal, strangers
+from ..principal import LOGGED_IN, Principal, stranger
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
@@ -18,7 +18,7 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None
     request.public.credential = "anonymous"
     request.public.verdict = verdict
     request.session, request.transaction = new_session(engine, request.client, presented)
-    request.scope["user"], request.scope["auth"] = strangers(request.session)
+    request.scope["user"] = request.scope["auth"] = stranger(request.session)
 
 
 def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:
@@ -37,7 +37,7 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     if principal is not None:
         request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:
-        request.scope["user"], request.scope["auth"] = strangers(request.session)
+        request.scope["user"] = request.scope["auth"] = stranger(request.session)
 
 
 def principal_of(record: Record) -> Principal | None:

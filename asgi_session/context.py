@@ -78,10 +78,8 @@ class Request:
 
     # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
 
-    @property
-    def client_ip(self) -> str | None:
-        """The client's address behind trusted proxies."""
-        return self.public.client_ip
+    client_ip: str | None = None
+    """The client's address behind trusted proxies."""
 
     @property
     def user_id(self) -> str | None:

@@ -36,19 +36,19 @@ def quota_headers(decisions: Sequence[Decision]) -> Headers:
     Args:
         decisions: in the order in which they should appear.
     """
-    policies: list[bytes] = []
-    states: list[bytes] = []
+    policies = states = b""
     legacy: list[Decision] = []
     for decision in decisions:
         if decision.degraded != "open":
-            policy, name = _static(decision.quota)
-            if decision.quota.legacy_headers:
+            policy, name, told_twice = _static(decision.quota)
+            state = b"%b;r=%d;t=%d" % (name, decision.remaining, ceil(decision.reset_after))
+            policies = policies + b", " + policy if policies else policy
+            states = states + b", " + state if states else state
+            if told_twice:
                 legacy.append(decision)
-            policies.append(policy)
-            states.append(b"%b;r=%d;t=%d" % (name, decision.remaining, ceil(decision.reset_after)))
     if not policies:
         return []
-    headers = [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(states))]
+    headers = [(b"ratelimit-policy", policies), (b"ratelimit", states)]
     if legacy:
         tightest = min(legacy, key=lambda decision: (decision.allowed, decision.remaining))
         headers += [
@@ -74,10 +74,10 @@ def refusal(decisions: Sequence[Decision]) -> Refusal:
 
 
 @lru_cache(1024)
-def _static(quota: Quota) -> tuple[bytes, bytes]:
-    """What never changes of a quota's member in both fields."""
+def _static(quota: Quota) -> tuple[bytes, bytes, bool]:
+    """What never changes of a quota's member in both fields, and whether it has the older fields too."""
     name = f'"{quota.name}"'
-    return f"{name};q={quota.limit};w={quota.window}".encode("ascii"), name.encode("ascii")
+    return f"{name};q={quota.limit};w={quota.window}".encode("ascii"), name.encode("ascii"), quota.legacy_headers
 
 
 @lru_cache(1024)

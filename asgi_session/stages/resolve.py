@@ -43,7 +43,7 @@ class Resolve:
         scope = request.scope
         public = request.public
         headers = scope["headers"]
-        address = public.client_ip = self._proxies.client_address(scope)
+        address = request.client_ip = public.client_ip = self._proxies.client_address(scope)
         request.client = headers, address
         found: dict[bytes, bytes] = dict(headers)
         repeated = len(found) != len(headers)

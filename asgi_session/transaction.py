@@ -388,6 +388,7 @@ def new_session(engine: SessionEngine, client: Client, credential: str | None = 
     session = Session()
     session._transaction = transaction = Transaction()
     transaction._engine, transaction._client, transaction.credential = engine, client, credential
+    transaction._lock = transaction._next_id = None
     return session, transaction
 
 
@@ -396,5 +397,6 @@ def loaded_session(engine: SessionEngine, client: Client, credential: str, snaps
     session = snapshot.session()
     session._transaction = transaction = Transaction()
     transaction._engine, transaction._client, transaction.credential = engine, client, credential
+    transaction._lock = transaction._next_id = None
     transaction.record, transaction._baseline = snapshot.record, snapshot.baseline
     return session, transaction

@@ -172,10 +172,10 @@ class Commit:
 
     def _cookie(self, spelling: CookieFormat) -> Header | None:
         transaction = self.request.transaction
-        if transaction.withdraw:
-            return spelling.delete()
         record = transaction.record
-        if record is None or transaction.credential is None:
+        if record is None:
+            return spelling.delete() if transaction.withdraw else None
+        if transaction.credential is None:
             return None
         policy = self.engine.cookies
         if transaction.announce or (record.slid_from is not None and policy.is_due(record, self.engine.lifetimes.idle)):

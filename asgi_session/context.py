@@ -4,12 +4,13 @@ from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .client_description import Client
+from .ratelimit.base import named
 
 if TYPE_CHECKING:
     from .cookies import CookieFormat
     from .ids import StoreKey
     from .manager import SessionManager
-    from .ratelimit.base import Decision
+    from .ratelimit.base import Decision, Told
     from .record import Record
     from .session import Session
     from .tokens.base import VerifiedToken
@@ -39,8 +40,6 @@ class RequestContext:
     """``scope["asgi_session"]``: what is known about the request besides its session and user. Read-only for handlers."""
 
     # defaults of the class, and no __init__: one is made for each request, and Python calls an __init__ by a detour through C
-    manager: "SessionManager"
-    """The sessions outside this request: list, revoke …"""
     credential: CredentialKind = "anonymous"
     """What the request presented and was accepted with."""
     verdict: Verdict = NOTHING_PRESENTED
@@ -50,8 +49,15 @@ class RequestContext:
     """The claims of the verified bearer JWT, read-only; None without one."""
     client_ip: str | None = None
     """The client's address behind trusted proxies; None where the server knows none (a Unix socket)."""
-    rate_limits: "Sequence[Decision]" = ()
-    """What each rate-limit rule that applies said."""
+    _told: "Sequence[Told]" = ()
+    """What becomes of ``rate_limits``, should a handler look."""
+    manager: "SessionManager"
+    """The sessions outside this request: list, revoke …"""
+
+    @property
+    def rate_limits(self) -> "Sequence[Decision]":
+        """What each rate-limit rule that applies said."""
+        return named(self._told)
 
 
 class Request:

@@ -147,7 +147,7 @@ class Commit:
         if record is None and request.transaction.ended:  # it may have been read before that
             personal = True
         varies = personal or request.session.accessed or not by_cookie  # of a user, a handler may know by scope["user"] alone
-        limits = request.public.rate_limits
+        limits = request.public._told
         if not (varies or personal or limits):
             return None
         merged: list[Header] = []

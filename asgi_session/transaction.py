@@ -175,6 +175,8 @@ class Transaction:
 
     def is_dirty(self, session: Session) -> bool:
         """Whether a commit would do anything, or another task of the request is just doing something. CPU only."""
+        if not (session.modified or session.owns) and self._next_id is None and self._lock is None:
+            return False  # asked twice by each request, and most did nothing
         return self._has_changes(session) or (self._lock is not None and self._lock.locked())
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:

@@ -4,12 +4,13 @@ from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .client_description import Client
+from .ratelimit.base import named
 
 if TYPE_CHECKING:
     from .cookies import CookieFormat
     from .ids import StoreKey
     from .manager import SessionManager
-    from .ratelimit.base import Decision
+    from .ratelimit.base import Decision, Told
     from .record import Record
     from .session import Session
     from .tokens.base import VerifiedToken
@@ -39,7 +40,7 @@ NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
 class RequestContext:
     """``scope["asgi_session"]``: what is known about the request besides its session and user. Read-only for handlers."""
 
-    # defaults of the class rather than of __init__: one is made for each request
+    # defaults of the class, and no __init__: one is made for each request, and Python calls an __init__ by a detour through C
     credential: CredentialKind = "anonymous"
     """What the request presented and was accepted with."""
     verdict: Verdict = NOTHING_PRESENTED
@@ -49,17 +50,22 @@ class RequestContext:
     """The claims of the verified bearer JWT, read-only; None without one."""
     client_ip: str | None = None
     """The client's address behind trusted proxies; None where the server knows none (a Unix socket)."""
-    rate_limits: "Sequence[Decision]" = ()
-    """What each rate-limit rule that applies said."""
+    _told: "Sequence[Told]" = ()
+    """What becomes of ``rate_limits``, should a handler look."""
+    manager: "SessionManager"
+    """The sessions outside this request: list, revoke …"""
 
-    def __init__(self, manager: "SessionManager") -> None:
-        self.manager = manager
-        """The sessions outside this request: list, revoke …"""
+    @property
+    def rate_limits(self) -> "Sequence[Decision]":
+        """What each rate-limit rule that applies said."""
+        return named(self._told)
 
 
 class Request:
     """What the stages pass on. Lives as long as the request and is referenced by nothing that it references."""
 
+    scope: MutableMapping[str, Any]
+    public: RequestContext
     session: "Session"
     """What the handler will see. Set by the stage that decides who makes the request."""
     transaction: "Transaction"
@@ -79,16 +85,10 @@ class Request:
     fault: str = ""
     """What is wrong with a token that is refused (``TokenInvalid.reason``): for the log, no business of the client's."""
 
-    def __init__(self, scope: MutableMapping[str, Any], public: RequestContext) -> None:
-        self.scope = scope
-        self.public = public
-
     # -- what rate-limit rules may look at (``ratelimit.base.LimitSubject``) ----------------------------------------
 
-    @property
-    def client_ip(self) -> str | None:
-        """The client's address behind trusted proxies."""
-        return self.public.client_ip
+    client_ip: str | None = None
+    """The client's address behind trusted proxies."""
 
     @property
     def user_id(self) -> str | None:

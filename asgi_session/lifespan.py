@@ -8,6 +8,7 @@ a store that refuses us, keeps the application from starting (``lifespan.startup
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from threading import get_ident
 from typing import Any, Protocol
 
 from .exceptions import AsgiSessionError, ConfigurationError, Problem, StoreUnavailable
@@ -39,11 +40,14 @@ class Lifespan:
         self._parts = parts
         self._problems = problems
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        """The one that runs the loop; it can run no other at a time."""
         self._starting: asyncio.Task[None] | None = None
 
     def is_started(self) -> bool:
         """Whether the parts are open, on the running loop."""
-        return self._loop is asyncio.get_running_loop()
+        # asked by each request, so without get_running_loop(): up to Python 3.11 it asks the kernel for the process's id
+        return self._loop is not None and self._thread == get_ident() and self._loop.is_running()
 
     async def start(self) -> None:
         """Open all parts; those who come meanwhile wait for the same start. After a failure the next call tries again.
@@ -67,6 +71,7 @@ class Lifespan:
                 await part.start()
             except StoreUnavailable as error:
                 log.warning("started without %s: %s", _name(part), error)
+        self._thread = get_ident()
         self._loop = asyncio.get_running_loop()
 
     async def stop(self) -> None:

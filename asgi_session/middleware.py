@@ -93,7 +93,7 @@ class SessionMiddleware:
         )
         wired = wire(settings, choices)
         self._engine = wired.engine
-        self._stages = wired.stages
+        self._stages = tuple(stage.__call__ for stage in wired.stages)  # methods: Python calls an object by a detour through C
         self._lifespan = Lifespan(wired.parts, (*_problems_of(app), *wired.problems))
         self.manager = SessionManager.of_middleware(wired.counters)
         """The same sessions outside requests; also ``scope["asgi_session"].manager``."""
@@ -120,7 +120,10 @@ class SessionMiddleware:
         if not self._lifespan.is_started():
             await self._lifespan.start()
 
-        request = Request(scope, RequestContext(self.manager))
+        request = Request()
+        request.scope = scope
+        request.public = public = RequestContext()
+        public.manager = self.manager
         for stage in self._stages:
             answer = stage(request)
             if answer is None:
@@ -132,10 +135,11 @@ class SessionMiddleware:
 
         scope["session"] = request.session
         scope["asgi_session"] = request.public
-        commit = Commit(self._engine, request, send)
+        commit = Commit()
+        commit.engine, commit.request, commit.pass_on = self._engine, request, send
         try:
             if kind == "http":
-                await self.app(scope, receive, commit)
+                await self.app(scope, receive, commit.send)
             else:
                 await self._socket(request, receive, send, commit)
         except StoreError as error:  # a login, logout or save that the handler did not shield from an outage

@@ -48,8 +48,11 @@ class Principal(_Shared, BaseUser):
         return f"Principal(issuer={self.issuer!r})"
 
 
-class Stranger(_Shared, UnauthenticatedUser):
-    """Nobody known. A response for which a handler looked would be another one for who is: it depends on the cookie."""
+class Stranger(_Shared, UnauthenticatedUser, AuthCredentials):
+    """Nobody known, and what nobody may do: user and credentials in one, as one is made for each request of nobody's.
+
+    A response for which a handler looked (``requires`` does) would be another one for who is known: it depends on the cookie.
+    """
 
     __slots__ = ("_session",)
 
@@ -73,6 +76,23 @@ class Stranger(_Shared, UnauthenticatedUser):
         self._session.accessed = True
         return ""
 
+    @property
+    def scopes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """None."""
+        self._session.accessed = True
+        return ()
+
+
+_new = object.__new__
+_set_session: "Callable[[Stranger, Session], None]" = Stranger.__dict__["_session"].__set__
+
+
+def stranger(session: "Session") -> Stranger:
+    """Who makes a request that is nobody's."""
+    nobody = _new(Stranger)  # past the __init__ of the credentials, which sets scopes
+    _set_session(nobody, session)
+    return nobody
+
 
 class _Credentials(_Shared, AuthCredentials):
     """What its bearer may do."""
@@ -81,34 +101,7 @@ class _Credentials(_Shared, AuthCredentials):
         self.__dict__["scopes"] = scopes  # not a list, to which a request could append
 
 
-class StrangersCredentials(_Shared, AuthCredentials):
-    """None; whoever looks (``requires``) makes a response that depends on the cookie."""
-
-    __slots__ = ("_session",)
-
-    _session: "Session"
-
-    @property
-    def scopes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Nothing."""
-        self._session.accessed = True
-        return ()
-
-
 LOGGED_IN = _Credentials("authenticated")
-
-
-_new = object.__new__
-_set_of_user: "Callable[[Stranger, Session], None]" = Stranger.__dict__["_session"].__set__
-_set_of_credentials: "Callable[[StrangersCredentials, Session], None]" = StrangersCredentials.__dict__["_session"].__set__
-
-
-def strangers(session: "Session") -> tuple[Stranger, StrangersCredentials]:
-    """User and credentials of a request of nobody's; made for each of these, so without the detour of an ``__init__``."""
-    user, credentials = _new(Stranger), _new(StrangersCredentials)
-    _set_of_user(user, session)
-    _set_of_credentials(credentials, session)
-    return user, credentials
 
 
 def of_token(token: "VerifiedToken") -> tuple[Principal, AuthCredentials]:

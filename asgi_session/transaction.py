@@ -59,7 +59,14 @@ class Transaction:
     would leave each request to the garbage collector.
     """
 
-    # defaults of the class rather than of __init__: a transaction is made for each request, and most do nothing
+    # defaults of the class, and no __init__ (as ``RequestContext``): one is made for each request, and most do nothing
+    _engine: SessionEngine
+    _client: Client
+    _baseline: Baseline = NOTHING
+    credential: str | None = None
+    """What the client presents for it."""
+    record: Record | None = None
+    """What the store holds; None while the session is new or after it ended."""
     announce: bool = False
     """The client must be given the credential."""
     withdraw: bool = False
@@ -80,36 +87,6 @@ class Transaction:
     """Why the client can't be told about a new id any more, for the error of whoever tries; None while it can."""
     ends_at: float | None = None
     """When the token expires that stands in a session's place, seconds since the epoch."""
-
-    def __init__(
-        self,
-        engine: SessionEngine,
-        client: Client,
-        credential: str | None = None,
-        record: Record | None = None,
-        baseline: Baseline = NOTHING,
-    ) -> None:
-        self._engine = engine
-        self._client = client
-        self.credential = credential
-        """What the client presents for it."""
-        self.record = record
-        """What the store holds; None while the session is new or after it ended."""
-        self._baseline = baseline
-
-    @classmethod
-    def new_session(cls, engine: SessionEngine, client: Client, credential: str | None = None) -> Session:
-        """A new session for one request."""
-        session = Session()
-        session._transaction = cls(engine, client, credential)
-        return session
-
-    @classmethod
-    def loaded_session(cls, engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> Session:
-        """An existing session for one request."""
-        session = snapshot.session()
-        session._transaction = cls(engine, client, credential, snapshot.record, snapshot.baseline)
-        return session
 
     def stand_beside(self, key: StoreKey, *, unread: bool) -> None:
         """The client presented the session of ``key``, and it is not there: a logout or login ends it under a new id too.
@@ -202,6 +179,8 @@ class Transaction:
 
     def is_dirty(self, session: Session) -> bool:
         """Whether a commit would do anything, or another task of the request is just doing something. CPU only."""
+        if not (session.modified or session.owns) and self._next_id is None and self._lock is None:
+            return False  # asked twice by each request, and most did nothing
         return self._has_changes(session) or (self._lock is not None and self._lock.locked())
 
     async def commit(self, session: Session, *, if_unchanged: bool = False) -> Outcome:
@@ -412,3 +391,22 @@ class Transaction:
         if self._lock is None:
             self._lock = asyncio.Lock()
         return self._lock
+
+
+def new_session(engine: SessionEngine, client: Client, credential: str | None = None) -> tuple[Session, Transaction]:
+    """A new session for one request, and the work on it."""
+    session = Session()
+    session._transaction = transaction = Transaction()
+    transaction._engine, transaction._client, transaction.credential = engine, client, credential
+    transaction._lock = transaction._next_id = None
+    return session, transaction
+
+
+def loaded_session(engine: SessionEngine, client: Client, credential: str, snapshot: Snapshot) -> tuple[Session, Transaction]:
+    """An existing session for one request, and the work on it."""
+    session = snapshot.session()
+    session._transaction = transaction = Transaction()
+    transaction._engine, transaction._client, transaction.credential = engine, client, credential
+    transaction._lock = transaction._next_id = None
+    transaction.record, transaction._baseline = snapshot.record, snapshot.baseline
+    return session, transaction

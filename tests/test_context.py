@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from asgi_session import RateLimit, SessionManager
-from asgi_session.context import NOTHING_PRESENTED
+from asgi_session.context import NOTHING_PRESENTED, RequestContext
+from asgi_session.ratelimit.base import Decision, Quota
 from tests.support.asgi import exchange, http_scope
 from tests.support.site import SITE, bearer, sessions, visiting
 from tests.tokens.parts import ISSUER, SigningKey, verifier_of
@@ -23,6 +24,15 @@ async def test_what_a_handler_finds_out_about_a_visitor() -> None:
     assert isinstance(known.manager, SessionManager)
     assert (known.credential, known.verdict, known.token, known.claims) == ("anonymous", NOTHING_PRESENTED, None, None)
     assert (known.client_ip, list(known.rate_limits)) == ("198.51.100.7", [])
+
+
+def test_decisions_have_names_for_whoever_looks() -> None:
+    """What the stages noted in short is a `Decision` for handlers."""
+    known = RequestContext()
+    known._told = [(Quota("100-per-minute-ip", 100, 60), True, 99, 12.5, None)]
+    [decision] = known.rate_limits
+    assert isinstance(decision, Decision)
+    assert (decision.name, decision.limit, decision.remaining, decision.reset_after) == ("100-per-minute-ip", 100, 99, 12.5)
 
 
 async def test_rules_see_who_asks() -> None:

@@ -284,6 +284,18 @@ def test_an_event_loop_for_each_request() -> None:
     assert [asyncio.run(browser.get("/count")).json() for _ in range(3)] == [1, 2, 3]
 
 
+async def test_another_threads_loop_is_another_one() -> None:
+    """What was opened on a loop is not open on a second one, also while the first is running."""
+    lifespan = Lifespan([Part("a", [])], [])
+    await lifespan.start()
+
+    async def is_started() -> bool:
+        return lifespan.is_started()
+
+    assert lifespan.is_started()
+    assert not await asyncio.to_thread(asyncio.run, is_started())
+
+
 def test_an_event_loop_for_each_request_on_redis(redis_url: str) -> None:
     """The same on Redis, where each loop has connections of its own and leaves none of them open."""
     app = sessions(SITE, store=redis_url)

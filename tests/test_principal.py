@@ -6,7 +6,7 @@ import pytest
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 
 from asgi_session import Session, VerifiedToken
-from asgi_session.principal import LOGGED_IN, Principal, of_token, strangers
+from asgi_session.principal import LOGGED_IN, Principal, of_token, stranger
 
 
 def token(**parts: Any) -> VerifiedToken:
@@ -47,14 +47,20 @@ def test_shared_credentials_can_not_be_changed_by_a_request() -> None:
 
 
 def test_a_stranger_is_one_of_starlettes_users_too() -> None:
-    """As unchangeable as the others, lest a handler works for strangers only."""
+    """And credentials as well; as unchangeable as the others, lest a handler works for strangers only."""
+    nobody = stranger(Session())
+    assert isinstance(nobody, UnauthenticatedUser)
+    assert isinstance(nobody, AuthCredentials)
+    assert (nobody.is_authenticated, nobody.identity, nobody.display_name, nobody.scopes) == (False, "", "", ())
+    with pytest.raises(AttributeError, match="request"):
+        nobody.role = "admin"
+
+
+@pytest.mark.parametrize("looked_at", ["is_authenticated", "identity", "display_name", "scopes"])
+def test_who_looks_at_a_stranger_has_looked_at_the_session(looked_at: str) -> None:
+    """The response would be another one for somebody who is known; nobody has looked before."""
     session = Session()
-    user, credentials = strangers(session)
-    assert isinstance(user, UnauthenticatedUser)
-    assert isinstance(credentials, AuthCredentials)
+    nobody = stranger(session)
     assert not session.accessed
-    assert (user.is_authenticated, user.identity, user.display_name, credentials.scopes) == (False, "", "", ())
+    getattr(nobody, looked_at)
     assert session.accessed
-    for unchangeable in (user, credentials):
-        with pytest.raises(AttributeError, match="request"):
-            unchangeable.role = "admin"

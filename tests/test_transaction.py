@@ -11,7 +11,7 @@ from asgi_session import Session, SessionConflict, SessionError, SessionGone, Se
 from asgi_session.ids import new_session_id, store_key
 from asgi_session.settings import SessionSettings
 from asgi_session.snapshot import Snapshot
-from asgi_session.transaction import Outcome, Transaction
+from asgi_session.transaction import Outcome, loaded_session, new_session
 from tests.support.site import SECRET
 from tests.support.stores import Gate, WatchedStore
 
@@ -27,7 +27,7 @@ class Work:
 
     def begin(self, **values: Any) -> Session:
         """A new session."""
-        session = Transaction.new_session(self.engine, CLIENT)
+        session, _ = new_session(self.engine, CLIENT)
         session.update(values)
         return session
 
@@ -42,7 +42,7 @@ class Work:
         assert session.transaction.record is not None
         record = await self.store.load(session.transaction.record.key)
         assert record is not None
-        return Transaction.loaded_session(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))
+        return loaded_session(self.engine, CLIENT, session.transaction.credential or "", Snapshot(record))[0]
 
 
 @pytest.fixture
@@ -387,7 +387,7 @@ async def test_a_clear_during_a_save_that_fails_is_still_one(work: Work) -> None
 
 async def test_a_session_that_could_not_be_read_saves_nothing_but_a_login(work: Work) -> None:
     """The store could not be asked about the cookie: what was there must not be overwritten."""
-    session = Transaction.new_session(work.engine, CLIENT, "some credential")
+    session, _ = new_session(work.engine, CLIENT, "some credential")
     session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session["a"] = 1
     assert await commit(session) is Outcome.REFUSED
@@ -400,7 +400,7 @@ async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -
     """It saves like any new one, and whoever does nothing asks the store nothing."""
 
     def beside_the_absent() -> Session:
-        session = Transaction.new_session(work.engine, CLIENT, "some credential")
+        session, _ = new_session(work.engine, CLIENT, "some credential")
         session.transaction.stand_beside(store_key(new_session_id("000")), unread=False)
         return session
 
@@ -417,7 +417,7 @@ async def test_beside_an_absent_session_only_a_logout_costs_a_step(work: Work) -
 
 async def test_emptying_a_session_that_could_not_be_read(work: Work) -> None:
     """It is a logout, so it does not pass in silence where the store can't end it."""
-    session = Transaction.new_session(work.engine, CLIENT, "some credential")
+    session, _ = new_session(work.engine, CLIENT, "some credential")
     session.transaction.stand_beside(store_key(new_session_id("000")), unread=True)
     session.clear()
     work.store.failures["destroy"] = StoreUnavailable("down")

@@ -140,6 +140,15 @@ class Decision(NamedTuple):
         return self.quota.window
 
 
+Told = tuple[Quota, bool, int, float, OnStoreError | None]
+"""The fields of a ``Decision`` without their names: all that most requests need, in a quarter of the time. Each decision is one."""
+
+
+def named(told: Iterable[Told]) -> list[Decision]:
+    """The decisions, for whoever wants to look at them."""
+    return [Decision._make(fields) for fields in told]
+
+
 class Grant(NamedTuple):
     """What a limiter that leases answers."""
 
@@ -176,7 +185,7 @@ class RateLimiter(Protocol):
         """Use the units of all permits, or of none."""
         ...
 
-    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
+    def acquire_now(self, permits: Sequence[Permit]) -> Sequence[Told] | None:
         """``acquire``, if it can be done without waiting; None where it has to be awaited, and nothing was counted."""
         ...
 
@@ -189,6 +198,9 @@ class RateLimiter(Protocol):
         ...
 
 
-def admitted(decisions: Sequence[Decision]) -> bool:
+def admitted(decisions: Iterable[Told]) -> bool:
     """Whether the request may go on: every quota had room."""
-    return all(decision.allowed for decision in decisions)
+    for decision in decisions:  # noqa: SIM110  # a generator costs more than one or two decisions do
+        if not decision[1]:
+            return False
+    return True

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from asgi_session.clock import SYSTEM_CLOCK, Clock
 from asgi_session.deadline import is_done_within
 from asgi_session.exceptions import StoreError
-from asgi_session.ratelimit.base import Decision, Permit, Permits, RateLimiter, Said, admitted
+from asgi_session.ratelimit.base import Decision, Permit, Permits, RateLimiter, Said, Told, admitted, named
 from asgi_session.ratelimit.memory import MemoryRateLimiter
 
 
@@ -67,7 +67,7 @@ class FallbackRateLimiter:
         verdicts = await self._ask(shared)
         return _in_order(permits, verdicts, self._local.decide(own, consume=admitted(verdicts)))
 
-    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
+    def acquire_now(self, permits: Sequence[Permit]) -> Sequence[Told] | None:
         """Where this process counts all of them for itself, holds leases for all, or has to do without the storage just now."""
         if self._away_until == 0.0 and type(permits) is Permits and permits.groups is not None:  # the usual case: all are shared
             return self._shared.acquire_now(permits)
@@ -104,7 +104,7 @@ class FallbackRateLimiter:
             return self._without_storage(permits)
         held = self._shared.acquire_now(permits)
         if held is not None:  # the storage granted it before: that says nothing about how it is now
-            return held
+            return named(held)
         if self._away_until:  # this caller tries for all: until it knows more, the others go on without
             self._away_until = now + self._pause
         question = asyncio.ensure_future(self._shared.acquire(permits))

@@ -5,12 +5,12 @@ change for a quota, so they are rendered once. No field names the partition: ``p
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
-from asgi_session.ratelimit.base import Decision, Quota
+from asgi_session.ratelimit.base import Decision, Quota, Told, named
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -27,7 +27,7 @@ class Refusal(NamedTuple):
     """Problem details (RFC 9457)."""
 
 
-def quota_headers(decisions: Sequence[Decision]) -> Headers:
+def quota_headers(decisions: Iterable[Told]) -> Headers:
     """``RateLimit-Policy`` and ``RateLimit`` for decisions that were taken; nothing for those that an outage waved through.
 
     Of the quotas that ask for it (``RateLimit(legacy_headers=True)``), the one that is nearest to its end is also told as drafts
@@ -36,21 +36,22 @@ def quota_headers(decisions: Sequence[Decision]) -> Headers:
     Args:
         decisions: in the order in which they should appear.
     """
-    policies: list[bytes] = []
-    states: list[bytes] = []
-    legacy: list[Decision] = []
+    policies = states = b""
+    legacy: list[Told] = []
     for decision in decisions:
-        if decision.degraded != "open":
-            policy, name = _static(decision.quota)
-            if decision.quota.legacy_headers:
+        quota, _, remaining, reset_after, degraded = decision
+        if degraded != "open":
+            policy, name, told_twice = _static(quota)
+            state = b"%b;r=%d;t=%d" % (name, remaining, ceil(reset_after))
+            policies = policies + b", " + policy if policies else policy
+            states = states + b", " + state if states else state
+            if told_twice:
                 legacy.append(decision)
-            policies.append(policy)
-            states.append(b"%b;r=%d;t=%d" % (name, decision.remaining, ceil(decision.reset_after)))
     if not policies:
         return []
-    headers = [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(states))]
+    headers = [(b"ratelimit-policy", policies), (b"ratelimit", states)]
     if legacy:
-        tightest = min(legacy, key=lambda decision: (decision.allowed, decision.remaining))
+        tightest = min(named(legacy), key=lambda decision: (decision.allowed, decision.remaining))
         headers += [
             (b"ratelimit-limit", b"%d" % tightest.quota.limit),
             (b"ratelimit-remaining", b"%d" % tightest.remaining),
@@ -74,10 +75,10 @@ def refusal(decisions: Sequence[Decision]) -> Refusal:
 
 
 @lru_cache(1024)
-def _static(quota: Quota) -> tuple[bytes, bytes]:
-    """What never changes of a quota's member in both fields."""
+def _static(quota: Quota) -> tuple[bytes, bytes, bool]:
+    """What never changes of a quota's member in both fields, and whether it has the older fields too."""
     name = f'"{quota.name}"'
-    return f"{name};q={quota.limit};w={quota.window}".encode("ascii"), name.encode("ascii")
+    return f"{name};q={quota.limit};w={quota.window}".encode("ascii"), name.encode("ascii"), quota.legacy_headers
 
 
 @lru_cache(1024)

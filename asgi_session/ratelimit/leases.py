@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from asgi_session.clock import SYSTEM_CLOCK
-from asgi_session.ratelimit.base import Decision, Grant, Groups, Permit, Permits, RateLimiter, Said
+from asgi_session.ratelimit.base import Decision, Grant, Groups, Permit, Permits, RateLimiter, Said, Told, named
 from asgi_session.ratelimit.bundle import Bundle
 
 AHEAD = 1.0
@@ -52,7 +52,7 @@ class LeasedRateLimiter:
         self.asked = 0
         """How often the shared limiter was asked."""
 
-    def acquire_now(self, permits: Sequence[Permit]) -> list[Decision] | None:
+    def acquire_now(self, permits: Sequence[Permit]) -> Sequence[Told] | None:
         """Spend what is held, or refuse what is known to be refused; None where the shared limiter has to be asked."""
         groups = permits.groups if type(permits) is Permits else Permits(permits).groups
         if groups is None:
@@ -82,7 +82,7 @@ class LeasedRateLimiter:
             now = self._monotonic()
             decisions = _use_all(bundles, now)
             if decisions is not None:
-                return _in_order(permits, groups, decisions)
+                return named(_in_order(permits, groups, decisions))
             missing = [bundle for bundle in bundles if not (bundle.holds(now) or bundle.refuses(now))]
             await asyncio.gather(*map(self._ask, missing))  # in one turn of the loop, so in one trip
 
@@ -147,7 +147,7 @@ class LeasedRateLimiter:
         bundle.take(grant, sent, self._monotonic())
 
 
-def _use_all(bundles: Sequence[Bundle], now: float) -> list[Decision] | None:
+def _use_all(bundles: Sequence[Bundle], now: float) -> list[Told] | None:
     """One use of each bundle, or of none where one of them is known to be refused; None where it takes asking to say."""
     admits = all(bundle.holds(now) for bundle in bundles)
     if not admits and not (any(bundle.refuses(now) for bundle in bundles) and all(bundle.is_known(now) for bundle in bundles)):
@@ -156,7 +156,7 @@ def _use_all(bundles: Sequence[Bundle], now: float) -> list[Decision] | None:
     return [decision for answer in answers for decision in answer or ()]
 
 
-def _in_order(permits: Sequence[Permit], groups: Groups, decisions: list[Decision]) -> list[Decision]:
+def _in_order(permits: Sequence[Permit], groups: Groups, decisions: list[Told]) -> list[Told]:
     """The decisions, which come partition by partition, in the order of the permits and their quotas."""
     if len(groups) == 1:
         return decisions

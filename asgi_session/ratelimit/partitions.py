@@ -76,21 +76,28 @@ class RulePermits:
         self._by_address, self._by_user, self._by_session = (
             any(rule.key == key for rule in self.rules) for key in ("ip", "user", "session")
         )
+        self._by_nothing_else = self._by_address and not (self._by_user or self._by_session or self._conditional)
         self._again = lru_cache(_CACHED)(self._put_together)
 
     def of(self, subject: LimitSubject) -> Permits:
         """What ``subject`` has to ask for; empty where no rule applies."""
         if self._calls:
             return self._partitions.permits(self.rules, subject)
+        if self._by_nothing_else:
+            return self._again(subject.client_ip)  # the usual case at the edge
         return self._again(
-            tuple([rule.applies_to(subject.scope) for rule in self.rules]) if self._conditional else None,
             subject.client_ip if self._by_address else None,
             subject.user_id if self._by_user else None,
             subject.session_key if self._by_session else None,
+            tuple([rule.applies_to(subject.scope) for rule in self.rules]) if self._conditional else None,
         )
 
     def _put_together(
-        self, applying: tuple[bool, ...] | None, client_ip: str | None, user_id: str | None, session_key: str | None
+        self,
+        client_ip: str | None,
+        user_id: str | None = None,
+        session_key: str | None = None,
+        applying: tuple[bool, ...] | None = None,
     ) -> Permits:
         rules = self.rules if applying is None else compress(self.rules, applying)
         known = _Known(client_ip, user_id, session_key)

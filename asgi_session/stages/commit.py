@@ -31,23 +31,22 @@ TOO_LATE = "The response has started, so it can't carry a cookie any more. Log i
 class Commit:
     """Stands between the application and the client of one request."""
 
-    __slots__ = ("_engine", "_refused", "_request", "_send", "_started", "_streaming")
+    # defaults of the class, and no __init__ (as ``RequestContext``): one is made for each request
+    engine: SessionEngine
+    request: Request
+    pass_on: Send
+    """The server's ``send``."""
+    _started = False
+    _streaming = False
+    _refused = False
 
-    def __init__(self, engine: SessionEngine, request: Request, send: Send) -> None:
-        self._engine = engine
-        self._request = request
-        self._send = send
-        self._started = False
-        self._streaming = False
-        self._refused = False
-
-    def __call__(self, message: Message) -> Awaitable[None]:
+    def send(self, message: Message) -> Awaitable[None]:
         """``send``, as the application sees it. A coroutine of ours is made only where the session has to be saved."""
         kind = message["type"]
         if not self._started:
             if kind in _STARTS:
                 self._started = True
-                request = self._request
+                request = self.request
                 if request.scope.get("session") is not request.session:
                     self._take_over()
                 if request.transaction.is_dirty(request.session):
@@ -64,11 +63,11 @@ class Commit:
                 return self._finish_and_send(message)
         elif kind == "websocket.close" and self.is_due():
             return self._finish_and_send(message)
-        return self._send(message)
+        return self.pass_on(message)
 
     def is_due(self) -> bool:
         """Whether something was changed since the response started."""
-        request = self._request
+        request = self.request
         if request.scope.get("session") is not request.session or request.transaction.is_dirty(request.session):
             return self._started and not self._refused
         return False
@@ -77,7 +76,7 @@ class Commit:
         """Save what was changed since the response started. The client has its answer already, so a failure is only logged."""
         self._take_over()
         try:
-            outcome = await self._request.transaction.commit(self._request.session)
+            outcome = await self.request.transaction.commit(self.request.session)
         except AsgiSessionError as error:
             log.error("a change made after the response started is lost: %s", error)  # noqa: TRY400  # a trace says no more
         else:
@@ -86,7 +85,7 @@ class Commit:
 
     async def _finish_and_send(self, message: Message) -> None:
         await self.finish()
-        await self._send(message)
+        await self.pass_on(message)
 
     async def _save_and_start(self, message: Message) -> None:
         if await self._save():
@@ -104,7 +103,7 @@ class Commit:
 
     async def _save(self) -> bool:
         try:
-            await self._request.transaction.commit(self._request.session)
+            await self.request.transaction.commit(self.request.session)
         except StoreError as error:
             await self._refuse(error)
             return False
@@ -122,25 +121,25 @@ class Commit:
         log.warning("a session could not be saved, the client gets 503: %s", error)
         self._refused = True
         retry_after = error.retry_after if isinstance(error, StoreUnavailable) else 1.0
-        await unavailable("The session store", retry_after).send(self._request.scope, _handshake, self._send)
+        await unavailable("The session store", retry_after).send(self.request.scope, _handshake, self.pass_on)
 
     def _start(self, message: Message) -> Awaitable[None]:
         headers = self._headers(message.get("headers") or ())
-        if self._request.cookie is not None:
-            self._request.transaction.closed = TOO_LATE
-        return self._send({**message, "headers": headers} if headers is not None else message)
+        if self.request.cookie is not None:
+            self.request.transaction.closed = TOO_LATE
+        return self.pass_on({**message, "headers": headers} if headers is not None else message)
 
     def _take_over(self) -> None:
         """Give the session what the handler put into its place, if it did."""
-        mine = self._request.session
-        theirs = self._request.scope.get("session")
+        mine = self.request.session
+        theirs = self.request.scope.get("session")
         if theirs is not mine and not _is_another_middlewares(theirs):
-            self._request.transaction.replace_data(mine, theirs)
-            self._request.scope["session"] = mine
+            self.request.transaction.replace_data(mine, theirs)
+            self.request.scope["session"] = mine
 
     def _headers(self, headers: Sequence[Header]) -> list[Header] | None:
         """The response's headers with ours; None where there are none of ours."""
-        request = self._request
+        request = self.request
         record = request.transaction.record
         by_cookie = request.cookie is not None
         cookie = self._cookie(request.cookie) if request.cookie is not None else None
@@ -148,7 +147,7 @@ class Commit:
         if record is None and request.transaction.ended:  # it may have been read before that
             personal = True
         varies = personal or request.session.accessed or not by_cookie  # of a user, a handler may know by scope["user"] alone
-        limits = request.public.rate_limits
+        limits = request.public._told
         if not (varies or personal or limits):
             return None
         merged: list[Header] = []
@@ -172,16 +171,16 @@ class Commit:
         return merged
 
     def _cookie(self, spelling: CookieFormat) -> Header | None:
-        transaction = self._request.transaction
-        if transaction.withdraw:
-            return spelling.delete()
+        transaction = self.request.transaction
         record = transaction.record
-        if record is None or transaction.credential is None:
+        if record is None:
+            return spelling.delete() if transaction.withdraw else None
+        if transaction.credential is None:
             return None
-        policy = self._engine.cookies
-        if transaction.announce or (record.slid_from is not None and policy.is_due(record, self._engine.lifetimes.idle)):
-            self._request.session.accessed = True
-            return spelling.set(transaction.credential, policy.max_age_for(record, self._engine.lifetimes.idle))
+        policy = self.engine.cookies
+        if transaction.announce or (record.slid_from is not None and policy.is_due(record, self.engine.lifetimes.idle)):
+            self.request.session.accessed = True
+            return spelling.set(transaction.credential, policy.max_age_for(record, self.engine.lifetimes.idle))
         return None
 
 

@@ -3,11 +3,11 @@
 from ..context import Request, Verdict
 from ..engine import SessionEngine
 from ..ids import StoreKey
-from ..principal import LOGGED_IN, Principal, strangers
+from ..principal import LOGGED_IN, Principal, stranger
 from ..record import Record
 from ..snapshot import Snapshot
 from ..tokens.base import VerifiedToken
-from ..transaction import Transaction
+from ..transaction import loaded_session, new_session
 
 NO_SESSION = "This request is authenticated by a token, which has no session. Keep its data under the token's subject instead."
 
@@ -17,9 +17,8 @@ def anonymous(request: Request, engine: SessionEngine, verdict: Verdict) -> None
     presented = request.presented if request.cookie is not None else None  # so that a logout can tell the client to forget it
     request.public.credential = "anonymous"
     request.public.verdict = verdict
-    request.session = session = Transaction.new_session(engine, request.client, presented)
-    request.transaction = session.transaction
-    request.scope["user"], request.scope["auth"] = strangers(session)
+    request.session, request.transaction = new_session(engine, request.client, presented)
+    request.scope["user"] = request.scope["auth"] = stranger(request.session)
 
 
 def without_session(request: Request, engine: SessionEngine, verdict: Verdict, key: StoreKey, *, unread: bool = False) -> None:
@@ -32,13 +31,13 @@ def session(request: Request, engine: SessionEngine, snapshot: Snapshot, princip
     """A live session, of a user or of a visitor."""
     request.public.verdict = verdict
     assert request.presented is not None
-    request.session = Transaction.loaded_session(engine, request.client, request.presented, snapshot)
-    request.transaction = transaction = request.session.transaction
+    request.session, transaction = loaded_session(engine, request.client, request.presented, snapshot)
+    request.transaction = transaction
     transaction.public = request.public
     if principal is not None:
         request.scope["user"], request.scope["auth"] = principal, LOGGED_IN
     else:
-        request.scope["user"], request.scope["auth"] = strangers(request.session)
+        request.scope["user"] = request.scope["auth"] = stranger(request.session)
 
 
 def principal_of(record: Record) -> Principal | None:
@@ -50,7 +49,7 @@ def token(request: Request, engine: SessionEngine, verified: VerifiedToken, verd
     """A verified JWT. Its session is empty and stays so."""
     public = request.public
     public.verdict, public.token, public.claims = verdict, verified, verified.claims
-    request.session = Transaction.new_session(engine, request.client)
-    request.transaction = request.session.transaction
-    request.transaction.closed, request.transaction.ends_at = NO_SESSION, verified.expires_at
+    request.session, transaction = new_session(engine, request.client)
+    request.transaction = transaction
+    transaction.closed, transaction.ends_at = NO_SESSION, verified.expires_at
     request.scope["user"], request.scope["auth"] = verified.seen_as

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..client_address import NAME_THE_CLIENT, normal_address
 from ..context import Request
-from ..ratelimit.base import Decision, Permit, Permits, RateLimiter, admitted
+from ..ratelimit.base import Permit, Permits, RateLimiter, Told, admitted, named
 from ..ratelimit.headers import refusal
 from ..ratelimit.partitions import Partitions, RulePermits
 from ..ratelimit.rules import FailureBudget, RateLimit
@@ -64,16 +64,15 @@ class EdgeLimit:
     async def _ask(self, request: Request, permits: Sequence[Permit], hidden: int) -> Rejection | None:
         return self._answer(request, await self._limiter.acquire(permits), hidden)
 
-    def _answer(self, request: Request, decisions: Sequence[Decision], hidden: int) -> Rejection | None:
+    def _answer(self, request: Request, decisions: Sequence[Told], hidden: int) -> Rejection | None:
         """The budget, last, is nobody's business until it is used up."""
         rules = decisions[: len(decisions) - hidden] if hidden else decisions
-        request.public.rate_limits = rules
-        for decision in decisions:
-            if not decision.allowed:
-                if self._looks_for_proxies:
-                    self._look_for_proxy(request)
-                return too_many(rules if admitted(decisions[len(rules) :]) else decisions)
-        return None
+        request.public._told = rules
+        if admitted(decisions):
+            return None
+        if self._looks_for_proxies:
+            self._look_for_proxy(request)
+        return too_many(rules if admitted(decisions[len(rules) :]) else decisions)
 
     def _look_for_proxy(self, request: Request) -> None:
         """Says once where many clients may look like one: the peer passes on whom it speaks for, and is not believed."""
@@ -101,9 +100,9 @@ class EdgeLimit:
         await self._limiter.acquire([self._budget.charge(partition)])
 
 
-def too_many(decisions: Sequence[Decision]) -> Rejection:
+def too_many(decisions: Sequence[Told]) -> Rejection:
     """429 with what the client may do when; 503 where it is refused only because nobody can count."""
-    answer = refusal(decisions)
+    answer = refusal(named(decisions))
     title = "Too Many Requests" if answer.status == 429 else "Service Unavailable"
     code = "quota_exceeded" if answer.status == 429 else "unavailable"
     return Rejection(answer.status, title, code, headers=answer.headers, body=answer.body)

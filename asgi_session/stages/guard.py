@@ -70,7 +70,7 @@ class SocketGuard:
             return self._accept(message)
         if kind == "websocket.close":
             self._closed = True
-        return self._commit(message)
+        return self._commit.send(message)
 
     async def leave(self) -> None:
         """The application is done."""
@@ -93,9 +93,9 @@ class SocketGuard:
         record = transaction.record
         if self._came_with_session and transaction.ended:
             self._ended.set_result(None)
-            await self._commit({"type": "websocket.close", **self._why})
+            await self._commit.send({"type": "websocket.close", **self._why})
             return
-        await self._commit(message)
+        await self._commit.send(message)
         if record is not None:
             self._watch = self._watches.add(record)
             self._closer = asyncio.ensure_future(self._close_after(self._watch.ended.wait))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..context import Request
-from ..ratelimit.base import Decision, Permit, RateLimiter, admitted
+from ..ratelimit.base import Permit, RateLimiter, Told, admitted
 from ..ratelimit.partitions import Partitions, RulePermits
 from ..ratelimit.rules import RateLimit
 from .base import Answer, Rejection
@@ -35,6 +35,6 @@ class IdentityLimit:
     async def _ask(self, request: Request, permits: Sequence[Permit]) -> Rejection | None:
         return self._answer(request, await self._limiter.acquire(permits))
 
-    def _answer(self, request: Request, decisions: Sequence[Decision]) -> Rejection | None:
-        request.public.rate_limits = [*request.public.rate_limits, *decisions]
+    def _answer(self, request: Request, decisions: Sequence[Told]) -> Rejection | None:
+        request.public._told = [*request.public._told, *decisions]
         return None if admitted(decisions) else too_many(decisions)

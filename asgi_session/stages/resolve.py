@@ -12,7 +12,7 @@ from functools import lru_cache
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
 from ..context import Request, Verdict
-from ..cookies import FORWARDING, MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
+from ..cookies import AMBIGUOUS, FORWARDING, MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
@@ -43,7 +43,7 @@ class Resolve:
         scope = request.scope
         public = request.public
         headers = scope["headers"]
-        address = public.client_ip = self._proxies.client_address(scope)
+        address = request.client_ip = public.client_ip = self._proxies.client_address(scope)
         request.client = headers, address
         found: dict[bytes, bytes] = dict(headers)
         repeated = len(found) != len(headers)
@@ -72,11 +72,11 @@ class Resolve:
             return
         # a client sends the same line again and again
         value = _find_again(line, spelling.name) if len(line) <= REMEMBERED_LENGTH else _find(line, spelling.name)
-        if isinstance(value, Ambiguous):
-            request.public.verdict = _AMBIGUOUS
-        elif value is not None:
+        if type(value) is str:
             request.public.credential = "cookie"
             request.presented = value
+        elif value is AMBIGUOUS:
+            request.public.verdict = _AMBIGUOUS
 
     def _bearer(self, request: Request, line: bytes, twice: bool) -> Rejection | None:
         if twice:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from asgi_session.exceptions import StoreUnavailable
 from asgi_session.ratelimit import leases
-from asgi_session.ratelimit.base import Decision, Grant, Permit, Permits, admitted
+from asgi_session.ratelimit.base import Decision, Grant, Permit, Permits, admitted, named
 from asgi_session.ratelimit.fallback import FallbackRateLimiter
 from asgi_session.ratelimit.headers import quota_headers, retry_after
 from asgi_session.ratelimit.leases import LeasedRateLimiter
@@ -120,7 +120,7 @@ async def use(limiter: LeasedRateLimiter | FallbackRateLimiter, *permits: Permit
     """As the middleware does it: without waiting where that can be."""
     wish = Permits(permits)
     decisions = limiter.acquire_now(wish)
-    return await limiter.acquire(wish) if decisions is None else decisions
+    return await limiter.acquire(wish) if decisions is None else named(decisions)
 
 
 async def warm_up(limiter: LeasedRateLimiter, clock: StoppedClock, *permits: Permit, times: int = 30) -> None:

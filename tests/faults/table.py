@@ -1,7 +1,7 @@
 """What happens when something that a request depends on fails: the one source of docs/failures.md and of the tests beside it.
 
-Each cell is a pair of a fault and an operation. `test_redis.py`, `test_takeovers.py` and `test_issuer.py` inject the fault for real,
-run the operation through the whole middleware, and demand the outcome; `docs/generate.py` prints the same cells.
+Each cell is a pair of a fault and an operation. `test_redis.py`, `test_takeovers.py` and `test_issuer.py` inject the fault for
+real, run the operation through the whole middleware, and demand the outcome; `docs/generate.py` prints the same cells.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ SERVER_FAULTS = (
 TAKEOVER_FAULTS = (
     Fault("failing-over", "with Sentinels: the master was killed, and no other is promoted yet", AT_ONCE),
     Fault("failed-over", "the same, once another is promoted", AT_ONCE),
-    Fault("node-failing-over", "on a Cluster: the node that holds what is asked for was killed, its replica not promoted yet", AT_ONCE),
+    Fault("node-failing-over", "on a Cluster: the node that holds what is asked for was killed, no replica promoted yet", AT_ONCE),
     Fault("node-failed-over", "the same, once its replica is promoted, and one refused question has told the process", AT_ONCE),
 )
 """Of several, where another takes over."""

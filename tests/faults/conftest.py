@@ -20,8 +20,11 @@ MakeMiddleware = Callable[..., SessionMiddleware]
 
 @pytest.fixture(scope="module")
 def harmed_redis() -> Iterator[RedisServer]:
-    """A Redis of this module, which keeps its data on disk, and in which the tests undo what they did."""
-    server = started(lambda: RedisServer(persistent=True))
+    """A Redis of this module, which keeps its data, and in which the tests undo what they did.
+
+    What it has answered it has written, so that a kill loses nothing of it; it does not wait for the disk, which may be busy.
+    """
+    server = started(lambda: RedisServer("--appendonly", "yes", "--appendfsync", "no"))
     yield server
     server.stop()
 

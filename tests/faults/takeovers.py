@@ -2,15 +2,18 @@
 
 A takeover takes seconds, so all operations share one. Each has a middleware of its own, prepared before the master dies. What of it
 comes before the fault (the load of a handler that changes its session, say) comes before that death; the rest is done by one
-operation after the other, while the promotion is held up, or when it is over.
+operation after the other, while the promotion is held up, or when it is over. None has a cache, which has no part in a first
+sight: the links of so many, all of them looking for another server at once, would be more than one event loop has to bear.
 """
 
 import asyncio
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from asgi_session import StoreUnavailable
+from asgi_session.cache.policy import CachePolicy
 from asgi_session.ids import user_bucket
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
@@ -135,7 +138,8 @@ async def take_over(place: SentinelTakeover | ClusterTakeover) -> Found:
     """Do every operation in both halves of one takeover."""
     found: Found = {}
     operations = sorted(table.REDIS_OPERATIONS, key=lambda operation: operation.name != "load-due")  # see `prepare`
-    async with making_middlewares() as make:
+    async with making_middlewares() as making:
+        make = partial(making, cache=CachePolicy(enabled=False))
         halves: dict[str, list[Turn]] = {}
         for operation in operations:
             for half in place.faults:

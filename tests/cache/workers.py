@@ -128,18 +128,21 @@ async def seconds_until(condition: Callable[[], Awaitable[bool]], *, pause: floa
 
 
 async def denial_by(worker: Worker, credential: str, *, pause: float = 0.0) -> float:
-    """Seconds from now on for which a worker still serves a session; that it never does so again is looked after, too.
+    """How many seconds from now the last request began that a worker served; that it ends in a denial is looked after, too.
 
-    While the store can't be asked the answer is 503, which serves nobody; in the end it has to be one that denies.
+    While the store can't be asked the answer is 503, which serves nobody; in the end it has to be one that denies. The request's
+    begin, because the worker looks after it whether it may still believe what it knows: so no load of the machine adds to the time,
+    and what is promised can be demanded without an allowance.
     """
     served = 0.0
     begin = time.monotonic()
 
     async def is_denied() -> bool:
         nonlocal served
+        begun = time.monotonic()
         response = await worker.get("/judged", credential)
         if response.status == 200 and response.json()["user"] is not None:
-            served = time.monotonic() - begin
+            served = begun - begin
         return response.status == 200 and response.json()["user"] is None
 
     await seconds_until(is_denied, pause=pause)

@@ -27,8 +27,8 @@ class Answer:
         return json.loads(self.body)
 
 
-async def ask(app: App, path: str, *, cookie: str | None = None, bearer: str | None = None) -> Answer:
-    """GET `path`, as a browser on the same machine would."""
+async def ask(app: App, path: str, *, cookie: str | None = None, bearer: str | None = None, client: str = "192.0.2.1") -> Answer:
+    """GET `path`, as a browser at the address `client` would."""
     headers = [(b"host", b"localhost"), (b"sec-fetch-site", b"same-origin")]
     if cookie is not None:
         headers.append((b"cookie", b"session=" + cookie.encode()))
@@ -45,7 +45,7 @@ async def ask(app: App, path: str, *, cookie: str | None = None, bearer: str | N
         "query_string": b"",
         "root_path": "",
         "headers": headers,
-        "client": ("192.0.2.1", 50000),
+        "client": (client, 50000),
         "server": ("localhost", 80),
     }
     answer = Answer()

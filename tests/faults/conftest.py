@@ -2,19 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from asgi_session import SessionManager, SessionMiddleware
-from asgi_session.redis import RedisClient
-from asgi_session.stores.redis import RedisStore
+from asgi_session import SessionManager, SessionMiddleware, SessionStore
 from tests.faults.redis_faults import RedisRig, never_ready
 from tests.faults.site import Site
 from tests.services.fault_proxy import FaultProxy
 from tests.services.redis import RedisServer, started
-from tests.support.redis_time import let_time_pass
 
 SECRET = "correct-horse-battery-staple-0123456789"
 
@@ -23,8 +20,11 @@ MakeMiddleware = Callable[..., SessionMiddleware]
 
 @pytest.fixture(scope="module")
 def harmed_redis() -> Iterator[RedisServer]:
-    """A Redis of this module, in which the tests undo what they did."""
-    server = started(RedisServer)
+    """A Redis of this module, which keeps its data, and in which the tests undo what they did.
+
+    What it has answered it has written, so that a kill loses nothing of it; it does not wait for the disk, which may be busy.
+    """
+    server = started(lambda: RedisServer("--appendonly", "yes", "--appendfsync", "no"))
     yield server
     server.stop()
 
@@ -47,9 +47,9 @@ async def rig(harmed_redis: RedisServer, loading_redis: RedisServer) -> AsyncIte
         await rig.end()
 
 
-@pytest.fixture
-async def make_middleware() -> AsyncIterator[MakeMiddleware]:
-    """Makes middlewares around a `Site`, and shuts them down after the test; takes the arguments of `SessionMiddleware`."""
+@asynccontextmanager
+async def making_middlewares() -> AsyncIterator[MakeMiddleware]:
+    """What makes middlewares around a `Site`, and shuts them down at its end; takes the arguments of `SessionMiddleware`."""
     async with AsyncExitStack() as stack:
 
         def make(**arguments: Any) -> SessionMiddleware:
@@ -57,6 +57,13 @@ async def make_middleware() -> AsyncIterator[MakeMiddleware]:
             stack.push_async_callback(middleware.shutdown)
             return middleware
 
+        yield make
+
+
+@pytest.fixture
+async def make_middleware() -> AsyncIterator[MakeMiddleware]:
+    """See `making_middlewares`; they are shut down after the test."""
+    async with making_middlewares() as make:
         yield make
 
 
@@ -69,16 +76,9 @@ async def no_task_left() -> AsyncIterator[None]:
     assert not left
 
 
-async def new_session(url: str, user: str | None = "ann") -> str:
+async def new_session(store: SessionStore | str, user: str | None = "ann") -> str:
     """The credential of a session that another process made, with one value in it."""
-    async with SessionManager(SECRET, store=url) as manager:
+    async with SessionManager(SECRET, store=store) as manager:
         made = await manager.create(user, {"name": "value"})
     assert made.credential is not None
     return made.credential
-
-
-async def let_a_day_pass(url: str) -> None:
-    """Make what is stored that much older: the idle timeout of a session that lives as long as by default is due to be slid."""
-    store = RedisStore(RedisClient(url))
-    await let_time_pass(store, 24 * 3600)
-    await store.stop()

@@ -34,6 +34,15 @@ class RedisRig:
             case "unreachable":
                 await self._refuse()
                 self._undo.enter_context(unanswered_port(self.proxy.port))
+            case "killed":
+                self._undo.callback(self.server.restart)
+                self.server.kill()
+            case "restarted" | "restarted-empty":
+                self.server.kill()
+                await self._clients_know()
+                if fault == "restarted-empty":
+                    self.server.forget()
+                self.server.start()
             case "hanging":
                 self._undo.callback(self.server.resume)
                 self.server.pause()
@@ -66,6 +75,12 @@ class RedisRig:
         """Reset every open connection, and return when both ends know."""
         self.proxy.reset_connections()
         while self.proxy.open_connections:
+            await asyncio.sleep(0)
+        await self._clients_know()
+
+    async def _clients_know(self) -> None:
+        """Return when they have had the time to read that the server has ended their connections."""
+        while self.proxy.served_connections:
             await asyncio.sleep(0)
         for _ in range(5):
             await asyncio.sleep(0)  # the client's end notices, too

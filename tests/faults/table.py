@@ -1,7 +1,7 @@
 """What happens when something that a request depends on fails: the one source of docs/failures.md and of the tests beside it.
 
-Each cell is a pair of a fault and an operation. `test_redis.py` and `test_issuer.py` inject the fault for real, run the operation
-through the whole middleware, and demand the outcome; `docs/generate.py` prints the same cells.
+Each cell is a pair of a fault and an operation. `test_redis.py`, `test_takeovers.py` and `test_issuer.py` inject the fault for
+real, run the operation through the whole middleware, and demand the outcome; `docs/generate.py` prints the same cells.
 """
 
 from collections.abc import Mapping
@@ -48,6 +48,8 @@ class Outcome:
     """What follows, for people."""
     within: float | None = None
     """Seconds, where they are not the fault's own."""
+    forgotten: bool = False
+    """Redis answers, but no longer knows what it was told."""
 
 
 Cells = Mapping[str, Mapping[str, Outcome]]
@@ -72,7 +74,7 @@ REDIS_OPERATIONS = (
     Operation("limit-closed", 'A rate limit with `on_store_error="closed"`'),
 )
 
-REDIS_FAULTS = (
+SERVER_FAULTS = (
     Fault("refused", "nobody listens: connections are refused, open ones break", AT_ONCE),
     Fault("unreachable", "open connections break, new ones are never answered (dropped packets)", CONNECT + OPERATION),
     Fault("hanging", "the process stands still (SIGSTOP)", OPERATION, CONNECT + OPERATION),
@@ -83,7 +85,21 @@ REDIS_FAULTS = (
     Fault("loading", "restarted, and still reading its data (`LOADING`)", OPERATION),
     Fault("read-only", "demoted to a replica (`READONLY`)", AT_ONCE),
     Fault("out-of-memory", "`maxmemory` is reached and nothing may be evicted (`OOM`)", AT_ONCE),
+    Fault("killed", "killed (`kill -9`), and not started again yet", AT_ONCE),
+    Fault("restarted", "killed and started again with all that it held (`appendonly yes`)", AT_ONCE),
+    Fault("restarted-empty", "killed and started again without what it held", AT_ONCE),
 )
+"""Of a single Redis."""
+
+TAKEOVER_FAULTS = (
+    Fault("failing-over", "with Sentinels: the master was killed, and no other is promoted yet", AT_ONCE),
+    Fault("failed-over", "the same, once another is promoted", AT_ONCE),
+    Fault("node-failing-over", "on a Cluster: the node that holds what is asked for was killed, no replica promoted yet", AT_ONCE),
+    Fault("node-failed-over", "the same, once its replica is promoted, and one refused question has told the process", AT_ONCE),
+)
+"""Of several, where another takes over."""
+
+REDIS_FAULTS = SERVER_FAULTS + TAKEOVER_FAULTS
 
 _UNAFFECTED = Outcome("unaffected", 200, "Redis is not needed", AT_ONCE)
 _SERVED = Outcome("unaffected", 200, "Redis still serves it", AT_ONCE)
@@ -134,6 +150,42 @@ _READS_ONLY: Mapping[str, Outcome] = {
 }
 """A Redis that answers questions but takes nothing."""
 
+_BACK: Mapping[str, Outcome] = {
+    "anonymous": _UNAFFECTED,
+    "forged": _UNAFFECTED,
+    "load": _SERVED,
+    "load-due": _SERVED,
+    "load-anonymous": _SERVED,
+    "load-bearer": _SERVED,
+    "commit": _SERVED,
+    "create": _SERVED,
+    "login": _SERVED,
+    "logout": _LOGGED_OUT,
+    "revoke": _REVOKED,
+    "limit-local": _SERVED,
+    "limit-open": _SERVED,
+    "limit-closed": _SERVED,
+}
+"""A Redis that is well again, and knows what it knew; each connection to it has to be made anew."""
+
+_GONE = Outcome("degraded", 200, "the session is gone: anonymous, without an error; cookie untouched", forgotten=True)
+_BEARER_GONE = Outcome("degraded", 401, "the session is gone", forgotten=True)
+_NOTHING_TO_CHANGE = Outcome("degraded", 200, "the session is gone: what was changed is lost; cookie untouched", forgotten=True)
+_COUNTED_ANEW = Outcome("degraded", 200, "Redis counts from zero", forgotten=True)
+
+_BACK_EMPTY: Mapping[str, Outcome] = {
+    **_BACK,
+    "load": _GONE,
+    "load-due": _GONE,
+    "load-anonymous": _GONE,
+    "load-bearer": _BEARER_GONE,
+    "commit": _NOTHING_TO_CHANGE,
+    "limit-local": _COUNTED_ANEW,
+    "limit-open": _COUNTED_ANEW,
+    "limit-closed": _COUNTED_ANEW,
+}
+"""A Redis that is well again, and knows nothing."""
+
 REDIS: Cells = {
     "refused": _SILENT,
     "unreachable": _SILENT,
@@ -145,6 +197,13 @@ REDIS: Cells = {
     "loading": _SILENT,
     "read-only": _READS_ONLY,
     "out-of-memory": {**_READS_ONLY, "login": _LOGGED_IN, "logout": _LOGGED_OUT, "revoke": _REVOKED},
+    "killed": _SILENT,
+    "restarted": _BACK,
+    "restarted-empty": _BACK_EMPTY,
+    "failing-over": _SILENT,
+    "failed-over": _BACK,
+    "node-failing-over": _SILENT,
+    "node-failed-over": _BACK,
 }
 
 # -- the issuer of bearer tokens (Keycloak) -----------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from tests.cache.workers import until
+from tests.races.processes import Insider
 from tests.services.cluster import RedisCluster
 from tests.services.fault_proxy import BLACK_HOLE, HEALTHY, FaultProxy
+from tests.services.process import wait_until
 from tests.services.redis import RedisServer
 from tests.services.sentinel import SERVICE, SentinelSetup
 from tests.support.site import SECRET
@@ -95,16 +97,18 @@ async def handed_over(cluster: RedisCluster, slot: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def relieved(sentinel: SentinelSetup, namespace: str) -> AsyncIterator[SessionManager]:
+async def relieved(sentinel: SentinelSetup, namespace: str) -> AsyncIterator[Insider]:
     """The old master lives on, and for a moment it still takes itself for the master."""
     old, new = sentinel.master, sentinel.replica
+    told = told_of_another(sentinel, old)
     old.cli.wait(1, 2000)
     sentinel.sentinels[0].cli.sentinel_failover(SERVICE)
     await until(lambda: is_master(new), "the replica is promoted", seconds=20)
     try:
         async with on_the_spot(new, namespace) as manager:
-            yield manager
+            yield Insider(manager, told)
     finally:
+        await told
         await asyncio.to_thread(sentinel.heal)  # until then, who believes the old one loses what he writes
 
 
@@ -118,6 +122,16 @@ async def killed(cluster: RedisCluster, slot: int) -> AsyncIterator[None]:
     finally:
         node.start()  # on this thread, which stays
         await asyncio.to_thread(cluster.wait_ok)
+
+
+def told_of_another(sentinel: SentinelSetup, old: RedisServer) -> "asyncio.Future[float]":
+    """When, from now on, the first Sentinel names another master: before, nobody who asks them can know of it."""
+
+    def first_told() -> float:
+        wait_until(lambda: any(each.named_master() != old.port for each in sentinel.sentinels), "another is named", seconds=20)
+        return time.monotonic()
+
+    return asyncio.ensure_future(asyncio.to_thread(first_told))
 
 
 def is_master(server: RedisServer) -> bool:

@@ -1,24 +1,26 @@
 """Another server takes over, and a session ends there: the workers that still follow the old one believe it for two seconds."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from asgi_session import StoreUnavailable
+from asgi_session.cache.link import TRUST
 from asgi_session.ids import parse_handle
 from asgi_session.record import Changes
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.stores.redis.link import RedisLink
 from asgi_session.testing.base import key_beside
 from tests.cache.workers import Worker, denial_by, seconds_until, until, workers
-from tests.races.faults import is_master, on_the_spot, slot_of
+from tests.races.faults import is_master, on_the_spot, slot_of, told_of_another
 from tests.services.cluster import RedisCluster
 from tests.services.sentinel import SERVICE, SentinelSetup
 
-BOUND = 3.0
-"""Seconds: design rule 6, and what a loaded machine may add."""
+HEARD_AFTER = 0.5
+"""Seconds in which an old primary, on a machine that has other things to do, may not have read yet that its replica was elected."""
 
 
 @pytest.mark.security("LC-09", "ST-10", "ST-15")
@@ -28,14 +30,17 @@ async def test_a_master_that_is_relieved(sentinel_url: str, sentinel: SentinelSe
     async with workers(worker):
         credential = await worker.meets(await worker.manager.create("ann"))
         old, new = sentinel.master, sentinel.replica
+        told = told_of_another(sentinel, old)
         old.cli.wait(1, 2000)
         sentinel.sentinels[0].cli.sentinel_failover(SERVICE)
         await until(lambda: is_master(new), "the replica is promoted", seconds=20)
         async with on_the_spot(new, namespace) as manager:
             assert await manager.revoke(credential)
+        ended = time.monotonic()
         took = await denial_by(worker, credential, pause=0.01)
-        print(f"relieved: {took:.2f} s")
-        assert took < BOUND
+        unknown = max(await told - ended, 0.0)  # until a Sentinel says so, nobody can know where sessions end
+        print(f"relieved: {took:.2f} s, told after {unknown:.2f} s")
+        assert took <= unknown + TRUST
         await worker.trusts(seconds=15)
         await worker.meets(await worker.manager.create("ann"))
 
@@ -59,7 +64,7 @@ async def test_a_master_that_was_frozen(sentinel_url: str, sentinel: SentinelSet
             assert await manager.revoke(credentials[1])
             took = max(took, await denial_by(worker, credentials[1], pause=0.01))
         print(f"frozen: {took:.2f} s")
-        assert took < BOUND
+        assert took <= TRUST
 
 
 # -- a Cluster ----------------------------------------------------------------------------------------------------------
@@ -74,18 +79,24 @@ async def two_workers(url: str, namespace: str) -> AsyncIterator[tuple[Worker, W
 
 
 async def ends(one: Worker, other: Worker, credential: str) -> float:
-    """Seconds for which a session is served after its end, which is tried until the store takes it.
+    """How many seconds after a session's end, which is tried until the store takes it, the last request began that was served.
 
     Nobody is served by a 503 either, which is all that can be said while what belongs to a session is on two nodes.
     """
     while (await one.get("/logout", credential)).status != 200:
         await asyncio.sleep(0.01)
+    begin, served = time.monotonic(), 0.0
 
     async def is_over() -> bool:
+        nonlocal served
+        begun = time.monotonic()
         response = await other.get("/judged", credential)
-        return response.status == 503 or response.json()["user"] is None
+        if is_served := response.status == 200 and response.json()["user"] is not None:
+            served = begun - begin
+        return not is_served
 
-    return await seconds_until(is_over, pause=0.01)
+    await seconds_until(is_over, pause=0.01)
+    return served
 
 
 @pytest.mark.security("LC-09", "ST-15")
@@ -103,10 +114,11 @@ async def test_a_slot_that_moves(cluster_url: str, cluster: RedisCluster, namesp
             response = await one.get("/count", changed)
             visits += 1
             assert response.json() == visits
-            deadline = asyncio.get_running_loop().time() + BOUND
+            changed_at = begun = time.monotonic()
             while (await other.judge(changed))["data"] != {"visits": visits}:
-                assert asyncio.get_running_loop().time() < deadline
+                assert begun <= changed_at + TRUST
                 await asyncio.sleep(0.01)
+                begun = time.monotonic()
 
         taken = []
         with cluster.migrating(slot) as (source, target):
@@ -121,7 +133,7 @@ async def test_a_slot_that_moves(cluster_url: str, cluster: RedisCluster, namesp
         await change_is_seen()
         taken += [await ends(one, other, credential) for credential in sessions]
         print("moving:", [f"{took:.2f} s" for took in taken])
-        assert max(taken) < BOUND
+        assert max(taken) <= TRUST
         await other.meets(await one.manager.create("ann"))
         assert [await denial_by(other, credential) for credential in ended] == 5 * [0.0]
 
@@ -175,7 +187,7 @@ async def test_a_node_that_hands_over(cluster_url: str, cluster: RedisCluster, n
         await handing_over
         taken.append(await ends(one, other, sessions[1]))
         print("handed over:", [f"{took:.2f} s" for took in taken])
-        assert max(taken) < BOUND
+        assert max(taken) <= HEARD_AFTER + TRUST
         await other.meets(await one.manager.create("ann"))
 
 
@@ -193,7 +205,7 @@ async def test_a_node_that_is_killed(cluster_url: str, cluster: RedisCluster, na
         cluster.kill_master(slot)
         await until(lambda: link.lost > lost, "the loss is noticed", seconds=10)
         assert (await other.judge(elsewhere))["how"] == ["quick", True, "valid"]
-        assert await ends(one, other, ended) < BOUND
+        assert await ends(one, other, ended) <= TRUST
         while (response := await other.get("/judged", kept)).status == 503:
             await asyncio.sleep(0.01)
         assert response.json()["user"] == "ann"

@@ -1,8 +1,9 @@
 """Sessions end on several real processes while something is wrong with Redis.
 
-The clients of each process come again and again, read and write; their idle timeouts are slid behind them. Whatever happens: an
-ended session is served for two seconds more at most, none comes back, none that was not ended is lost, nobody sees what is not
-theirs, and nothing that was confirmed is gone (but where a replica takes over that had not heard of it).
+The clients of each process come again and again, read and write; their idle timeouts are slid behind them. Whatever happens: no
+request that begins more than two seconds after the end of its session is served, no ended session comes back, none that was not
+ended is lost, nobody sees what is not theirs, and nothing that was confirmed is gone (but where a replica takes over that had not
+heard of it).
 """
 
 import time
@@ -18,7 +19,7 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from asgi_session.stores.redis.keys import Keys
 from tests.races import faults
-from tests.races.processes import BOUND, Trial, names, processes
+from tests.races.processes import Trial, names, processes
 from tests.services.cluster import RedisCluster
 from tests.services.fault_proxy import FaultProxy
 from tests.services.redis import RedisServer, started
@@ -79,18 +80,17 @@ async def test_all_connections_break(own_redis: RedisServer, namespace: str) -> 
     print(f"served for {served:.2f} s")
 
 
-TOLD_LATE = 2.0
-"""Seconds for which only the Sentinel that leads a failover knows of it."""
-
-
 @pytest.mark.security("AV-02", "LC-09", "ST-10", "ST-15")
 async def test_sentinels_choose_another_master(sentinel_url: str, sentinel: SentinelSetup, namespace: str) -> None:
-    """The sessions end there, while the processes still follow the old one."""
+    """The sessions end there, while the processes still follow the old one; the two seconds begin when a Sentinel tells of it."""
     async with trial(sentinel_url, namespace) as sessions:
-        served = await sessions.run(faults.relieved(sentinel, namespace), loses_writes=True, allowance=TOLD_LATE)
+        served = await sessions.run(faults.relieved(sentinel, namespace), loses_writes=True)
     print(f"served for {served:.2f} s")
 
 
+HEARD_AFTER = 0.5
+"""Seconds: a replica that was elected tells all nodes at once; until its old primary has read that, it says it is one, and proves
+what is not so. That takes milliseconds where there is a processor for each."""
 BUCKET = user_bucket("ann", "test")
 """Of all sessions of a trial on a Cluster, so that the fault meets all of them."""
 
@@ -113,7 +113,7 @@ async def test_a_slot_moves_again_and_again(cluster_url: str, cluster: RedisClus
 async def test_a_node_hands_over(cluster_url: str, cluster: RedisCluster, slot: int, namespace: str) -> None:
     """In agreement with its replica, so that nothing is lost."""
     async with trial(cluster_url, namespace, bucket=BUCKET) as sessions:
-        served = await sessions.run(faults.handed_over(cluster, slot))
+        served = await sessions.run(faults.handed_over(cluster, slot), heard_after=HEARD_AFTER)
     print(f"served for {served:.2f} s")
 
 
@@ -124,6 +124,9 @@ async def test_a_node_is_killed(cluster_url: str, cluster: RedisCluster, slot: i
         served = await sessions.run(faults.killed(cluster, slot), loses_writes=True)
     print(f"served for {served:.2f} s")
 
+
+LINK_IS_BACK = 3.0
+"""Seconds: nothing is promised of it, but a link is tried again after a pause of 1 s at most, and proved by its first answer."""
 
 # -- a Redis that dies --------------------------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ async def test_redis_is_killed_and_comes_back_under_load(durable_redis: RedisSer
     print(
         f"trusted after {trusted_after:.2f} s, last failure after {last_failure:.2f} s; {loads} loads on {len(workers)} processes"
     )
-    assert trusted_after < BOUND
+    assert trusted_after < LINK_IS_BACK
     assert last_failure < 1.25 * CircuitBreaker().reset_after + 1.0
     assert loads <= 3 * len(workers) * len(people)
 

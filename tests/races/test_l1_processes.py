@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from asgi_session import SessionManager, StoredSession
+from asgi_session.cache.link import TRUST
 from asgi_session.stores.urls import store_from_url
 from tests.cache.site import SESSION_COOKIE
 from tests.cache.workers import seconds_until
@@ -26,8 +27,6 @@ pytestmark = pytest.mark.server
 
 UP = 0.25
 """Seconds: the budget is 50 ms at the 99th percentile (benchmarks measure it); the median of a busy machine keeps to this."""
-BOUND = 3.0
-"""Seconds: design rule 6, and what a loaded machine may add."""
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +81,18 @@ class Client:
 
         await seconds_until(by_heart, pause=0.005)
 
-    async def denied_after(self) -> float:
-        """Seconds until the worker denies it."""
+    async def denied_after(self) -> tuple[float, float]:
+        """Seconds until the worker denies it, and when, in the same seconds, the last request was sent that it served."""
+        begin, served = time.monotonic(), 0.0
 
         async def denied() -> bool:
-            return (await self.judged())["user"] is None
+            nonlocal served
+            sent = time.monotonic()
+            is_denied = (await self.judged())["user"] is None
+            served = served if is_denied else sent - begin
+            return is_denied
 
-        return await seconds_until(denied)
+        return await seconds_until(denied), served
 
 
 def open_socket(server: AsgiServer, session: StoredSession, path: str) -> AbstractContextManager[ClientConnection]:
@@ -121,17 +125,18 @@ async def test_how_long_a_logout_takes_between_processes(
     connections: tuple[httpx.AsyncClient, httpx.AsyncClient], manager: SessionManager
 ) -> None:
     """From its answer to the denial by the other process; the requests that look are part of the time."""
-    taken = []
+    taken, served = [], []
     for _ in range(100):
         session = await manager.create("ann")
         one, other = (Client(connection, session) for connection in connections)
         await other.is_known()
         await one.logout()
-        taken.append(await other.denied_after())
+        for times, seconds in zip((taken, served), await other.denied_after(), strict=True):
+            times.append(seconds)
     p50, p99 = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
     print(f"p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms, max {1000 * max(taken):.1f} ms")
     assert p50 < UP
-    assert max(taken) < BOUND
+    assert max(served) <= TRUST
 
 
 @pytest.mark.security("LC-09")

@@ -18,8 +18,6 @@ from tests.support.site import COOKIE
 
 UP = 0.25
 """Seconds: the budget is 50 ms (benchmarks measure it); a busy machine may need more, and CI never fails on a time."""
-BOUND = TRUST + 1.0
-"""Seconds: design rule 6, and what a loaded machine may add."""
 
 
 @pytest.fixture(
@@ -79,7 +77,7 @@ async def test_a_change_is_seen_by_the_other_worker(pair: tuple[Worker, Worker])
 
 @pytest.mark.security("LC-09")
 async def test_how_long_an_end_takes(pair: tuple[Worker, Worker]) -> None:
-    """Two hundred logouts, from their answer to the other worker's denial."""
+    """Two hundred logouts, from their answer to the last request that the other worker serves."""
     one, other = pair
     taken = []
     for _ in range(200):
@@ -160,7 +158,7 @@ async def test_the_bound_holds_whatever_happens_to_the_link(redis_url: str, redi
 
     taken = dict(zip((fault.__name__ for fault in FAULTS), await asyncio.gather(*map(case, FAULTS)), strict=True))
     print({name: f"{took:.2f} s" for name, took in taken.items()})
-    assert max(taken.values()) < BOUND, taken
+    assert max(taken.values()) <= TRUST, taken
 
 
 @pytest.mark.security("AV-02", "LC-09", "LC-15")
@@ -179,7 +177,7 @@ async def test_sockets_and_streams_while_the_link_brings_nothing(redis_url: str,
                 begin = time.monotonic()
                 assert (await talk.hear())["code"] == 1008
                 print(f"closed after {time.monotonic() - begin:.2f} s")
-                assert time.monotonic() < begin + BOUND
+                assert time.monotonic() < begin + TRUST
                 await talk.ended()
             await until(lambda: not [task for task in asyncio.all_tasks() - before if "Watch" in repr(task)], "no task", seconds=1)
 
@@ -210,7 +208,7 @@ async def test_a_socket_outlives_an_outage(own_redis: RedisServer, namespace: st
             await seconds_until(has_ended, pause=0.01)
             begin = time.monotonic()
             assert (await talk.hear())["code"] == 1008
-            assert time.monotonic() < begin + BOUND
+            assert time.monotonic() < begin + TRUST
             await talk.ended()
 
 
@@ -231,22 +229,23 @@ async def test_a_redis_that_is_frozen(own_redis: RedisServer, namespace: str) ->
 
         async def is_unavailable() -> bool:
             nonlocal served
+            begun = time.monotonic()
             response = await other.get("/judged", kept)
             assert response.all("set-cookie") == []
             if response.status == 200:
                 assert response.json()["user"] == "ann"
-                served = time.monotonic()
+                served = begun
             return response.status == 503
 
         await seconds_until(is_unavailable, pause=0.01)
-        assert 1.0 < served - begin < BOUND
+        assert 1.0 < served - begin <= TRUST
         own_redis.resume()
 
         async def has_ended() -> bool:
             return (await one.get("/logout", ended)).status == 200
 
         await seconds_until(has_ended, pause=0.01)
-        assert await denial_by(other, ended, pause=0.01) < BOUND
+        assert await denial_by(other, ended, pause=0.01) <= TRUST
         await other.trusts()
 
         async def is_back() -> bool:
@@ -287,7 +286,7 @@ async def test_a_reply_that_was_lost(redis_server: RedisServer, redis_url: str, 
             assert (await one.get("/logout", credential)).status == 503
             assert await denial_by(other, credential) < UP
             proxy.faults = HEALTHY
-            assert await denial_by(one, credential, pause=0.02) < BOUND
+            assert await denial_by(one, credential, pause=0.02) <= TRUST
 
 
 async def test_a_link_that_comes_late(redis_server: RedisServer, redis_url: str, namespace: str) -> None:

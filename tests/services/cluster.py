@@ -104,6 +104,26 @@ class RedisCluster:
         node.kill()
         return node
 
+    @contextmanager
+    def no_promotion(self) -> Iterator[None]:
+        """Within the block no replica takes over from a dead node, however long the block takes."""
+        with self.configured("cluster-replica-no-failover", "yes"):
+            yield
+
+    @contextmanager
+    def configured(self, name: str, value: str) -> Iterator[None]:
+        """Within the block all nodes have another setting; who dies in it has forgotten it anyway."""
+        nodes = [node for node in self.nodes if node.process.running]
+        (before,) = {node.cli.config_get(name)[name] for node in nodes}
+        for node in nodes:
+            node.cli.config_set(name, value)
+        try:
+            yield
+        finally:
+            for node in nodes:
+                if node.process.running:
+                    node.cli.config_set(name, before)
+
     def wait_promoted(self, slot: int, old: ClusterNode) -> None:
         """Return when every running node takes another node than `old` for the slot's master."""
         others = [node for node in self.nodes if node is not old and node.process.running]

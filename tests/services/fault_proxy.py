@@ -76,6 +76,11 @@ class FaultProxy:
     def open_connections(self) -> int:
         return len(self._links)
 
+    @property
+    def served_connections(self) -> int:
+        """Open connections of which no client was told that the server has ended them."""
+        return sum(not link.server_has_ended for link in self._links.values())
+
     async def accept(self) -> None:
         """Accept connections, as after the start."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -121,6 +126,8 @@ class _Link:
         self._proxy = proxy
         self._client = client
         self._server = server
+        self.server_has_ended = False
+        """And the client was told."""
 
     async def run(self, client: asyncio.StreamReader, server: asyncio.StreamReader) -> None:
         """Forward both ways until both sides have ended or one has broken."""
@@ -170,6 +177,7 @@ class _Link:
             await self._released(replies=replies)
             if not data:
                 writer.write_eof()
+                self.server_has_ended = self.server_has_ended or replies
                 return
             for piece in self._pieces(data):
                 await self._released(replies=replies)

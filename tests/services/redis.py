@@ -81,6 +81,11 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def forget(self) -> None:
+        """Remove what a killed server keeps on disk."""
+        for kept in self.process.folder.glob("appendonlydir/*"):
+            kept.unlink()
+
     def stop(self) -> None:
         """End the server and remove its folder."""
         self.kill()

@@ -1,6 +1,8 @@
 """A Redis master and its replica, watched by three Sentinels."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import redis
@@ -10,6 +12,7 @@ from tests.services.process import ServiceProcess, program, wait_until
 from tests.services.redis import RedisServer
 
 SERVICE = "mymaster"
+_DOWN_AFTER = 1000
 _FAST_REPLICATION = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")
 
 
@@ -29,7 +32,7 @@ class Sentinel:
             "bind 127.0.0.1",
             f"sentinel myid {self.runid}",
             f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} 2",
-            f"sentinel down-after-milliseconds {SERVICE} 1000",
+            f"sentinel down-after-milliseconds {SERVICE} {_DOWN_AFTER}",
             f"sentinel failover-timeout {SERVICE} 3000",
             f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}",
             *(f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other.port} {other.runid}" for other in others),
@@ -125,6 +128,15 @@ class SentinelSetup:
         wait_until(lambda: old.port not in self._named_masters(), "another master is promoted", seconds=30)
         wait_until(lambda: self._role(self.master) == "master", "the new master takes its role", seconds=10)
 
+    @contextmanager
+    def no_promotion(self) -> Iterator[None]:
+        """Within the block a master that is dead stays the master, however long the block takes."""
+        self._call_dead_after(600_000)
+        try:
+            yield
+        finally:
+            self._call_dead_after(_DOWN_AFTER)
+
     def heal(self) -> None:
         """Bring back what a test killed or froze; nothing to do costs a few milliseconds."""
         for server in self.servers:
@@ -148,6 +160,11 @@ class SentinelSetup:
     def _replicate(self, master: RedisServer, replica: RedisServer) -> None:
         replica.cli.replicaof("127.0.0.1", master.port)
         wait_until(lambda: replica.cli.info("replication").get("master_link_status") == "up", "replication", seconds=20)
+
+    def _call_dead_after(self, milliseconds: int) -> None:
+        for sentinel in self.sentinels:
+            words = ("SENTINEL SET", SERVICE, "down-after-milliseconds", milliseconds)
+            sentinel.cli.execute_command(*words)  # type: ignore[no-untyped-call]
 
     def _named_masters(self) -> set[int]:
         return {sentinel.named_master() for sentinel in self.sentinels}

@@ -1,36 +1,22 @@
-"""The verifier against a real Keycloak: its tokens, its keys, and its absence."""
+"""The verifier against a real Keycloak and its tokens (its keys and its absence: ``tests/faults/test_keycloak.py``)."""
 
-import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from asgi_session.exceptions import KeysUnavailable, TokenError, TokenInvalid
-from asgi_session.tokens import ClaimsPolicy, Issuers, JWTVerifier, KeyPolicy, VerifiedToken
+from asgi_session.exceptions import TokenInvalid
+from asgi_session.tokens import ClaimsPolicy, Issuers, JWTVerifier, KeyPolicy
 from tests.services.keycloak import Keycloak
 from tests.services.realm import Client, Realm, User
+from tests.tokens.keycloak_tokens import AUDIENCE, MovableClock, until
 from tests.tokens.parts import segment
 
-AUDIENCE = "our-api"
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
-
-
-class MovableClock:
-    """The machine's clocks, which a test can set ahead."""
-
-    def __init__(self) -> None:
-        self.wall_ahead = self.steady_ahead = 0.0
-
-    def now(self) -> float:
-        return time.time() + self.wall_ahead
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.steady_ahead
 
 
 @pytest.fixture
@@ -76,38 +62,6 @@ async def reason_of(verifier: JWTVerifier, token: str) -> str:
     with pytest.raises(TokenInvalid) as caught:
         await verifier.verify(token)
     return caught.value.reason
-
-
-def at_once(verifier: JWTVerifier, token: str) -> VerifiedToken:
-    """The verified token; the test fails if the verification waits for anything at all."""
-    verification = verifier.verify(token)
-    try:
-        verification.send(None)
-    except StopIteration as finished:
-        verified: VerifiedToken = finished.value
-        return verified
-    verification.close()
-    raise AssertionError("a good token had to wait")
-
-
-def with_kid(token: str, kid: str) -> str:
-    """The same token under the name of another key."""
-    header, rest = token.split(".", 1)
-    parameters = json.loads(base64.urlsafe_b64decode(header + "=="))
-    return f"{segment(json.dumps({**parameters, 'kid': kid}))}.{rest}"
-
-
-def kid_of(token: str) -> str:
-    """The key that a token names."""
-    kid: str = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
-    return kid
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that a real process does in its own time."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.security("JW-14")
@@ -196,95 +150,3 @@ async def test_a_foreign_realm_is_refused_and_two_realms_stand_side_by_side(
     await until(lambda: mistaken.health().last_error is not None)
     assert mistaken.health().last_error == "other_issuer"
     await mistaken.stop()
-
-
-@pytest.mark.security("JW-23", "JW-26")
-async def test_keys_are_rotated_while_requests_run(rotating_realm: Realm, clock: MovableClock) -> None:
-    """The new key works at first sight, the old one as long as it is published; removed, it stops within the refresh age."""
-    realm = rotating_realm
-    client = realm.create_client("web", audience=AUDIENCE)
-    old_token = realm.client_tokens(client)["access_token"]
-    async with verifying(realm, clock) as verifier:
-        await verifier.verify(old_token)
-        stop = asyncio.Event()
-
-        async def requests() -> int:
-            count = 0
-            while not stop.is_set():
-                at_once(verifier, old_token)
-                count += 1
-                await asyncio.sleep(0)
-            return count
-
-        running = asyncio.create_task(requests())
-        await asyncio.to_thread(realm.add_key)
-        new_token = (await asyncio.to_thread(realm.client_tokens, client))["access_token"]
-        assert kid_of(new_token) != kid_of(old_token)
-        assert await verifier.verify(new_token)
-        assert verifier.health().fetches == 2
-        stop.set()
-        assert await running > 100
-
-        realm.remove_key(realm.key_providers()[kid_of(old_token)])
-        assert at_once(verifier, old_token)
-        clock.steady_ahead = 600
-        assert await reason_of(verifier, old_token) == "unknown_key"
-        assert await verifier.verify(new_token)
-
-
-@pytest.mark.security("JW-22", "JW-27")
-async def test_ten_thousand_random_kids_stand_beside_good_traffic(realm: Realm, client: Client, clock: MovableClock) -> None:
-    """At most one fetch a cool-down, and no good token waits: neither one seen before nor a new one."""
-    good = realm.client_tokens(client)["access_token"]
-    fresh = [realm.client_tokens(client)["access_token"] for _ in range(20)]
-    async with verifying(realm, clock) as verifier:
-        await verifier.verify(good)
-        fetches = verifier.health().fetches
-        flood = [asyncio.create_task(verifier.verify(with_kid(good, f"random-{number}"))) for number in range(10_000)]
-        while not all(task.done() for task in flood):
-            await asyncio.sleep(0)
-            at_once(verifier, good)
-            if fresh:
-                at_once(verifier, fresh.pop())
-        assert {type(task.exception()) for task in flood} == {TokenInvalid}
-        assert verifier.health().fetches - fetches == 1
-        assert verifier.stats().refused["unknown_key"] == 10_000
-        clock.steady_ahead = 31
-        for number in range(100):
-            assert await reason_of(verifier, with_kid(good, f"later-{number}")) == "unknown_key"
-        assert verifier.health().fetches - fetches == 2
-
-
-@pytest.mark.slow
-@pytest.mark.security("JW-24", "AV-05")
-async def test_verification_goes_on_without_keycloak(own_keycloak: Keycloak, clock: MovableClock) -> None:
-    """Frozen, then killed: known keys verify, without waiting, up to the ceiling; unknown ones are unavailable, not invalid."""
-    realm = own_keycloak.create_realm(accessTokenLifespan=3600)
-    client = realm.create_client("web", audience=AUDIENCE)
-    tokens = [realm.client_tokens(client)["access_token"] for _ in range(6)]
-    keys = KeyPolicy(insecure_http=True, fetch_timeout=1)
-    async with verifying(realm, clock, keys=keys) as verifier:
-        await verifier.verify(tokens[0])
-
-        own_keycloak.pause()
-        clock.steady_ahead = 560
-        at_once(verifier, tokens[1])
-        await until(lambda: verifier.health().last_error == "timeout")
-        clock.steady_ahead = 620
-        at_once(verifier, tokens[2])
-        with pytest.raises(KeysUnavailable):
-            await verifier.verify(with_kid(tokens[0], "unheard-of"))
-        own_keycloak.resume()
-
-        own_keycloak.kill()
-        clock.steady_ahead = 660
-        at_once(verifier, tokens[3])
-        await until(lambda: verifier.health().last_error == "connect")
-        clock.steady_ahead = 720
-        at_once(verifier, tokens[4])
-        assert verifier.health().stale_uses > 0
-
-        clock.steady_ahead = 3700
-        with pytest.raises(TokenError) as caught:
-            await verifier.verify(tokens[5])
-        assert isinstance(caught.value, KeysUnavailable)

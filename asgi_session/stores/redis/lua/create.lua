@@ -30,6 +30,9 @@ if not lives then
   return {text(now), text(us), {}} -- it ended before it began: nothing is kept
 end
 local evicted = {}
+if excess > 0 then
+  begin(KEYS[2])
+end
 for at = 1, math.min(excess, #others) do
   evicted[at] = others[at].digest
   publish(KEYS[2], 'ended', evicted[at], '')

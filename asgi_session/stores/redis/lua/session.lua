@@ -40,9 +40,9 @@ local function text(number)
 end
 
 -- News for the processes that keep sessions in their memory (asgi_session/cache/link.py reads it): kind, bucket, subject, detail.
--- Published before the first write: a server that refuses to publish then refuses the step as a whole. On a Cluster, a node that
--- is just taking a slot over may not publish to its channel yet; whoever follows the channel knows that the slot moves, and
--- trusts nothing of it meanwhile.
+-- Published before the first write that changes anything: a server that refuses to publish then refuses the step as a whole. On
+-- a Cluster, a node that is just taking a slot over may not publish to its channel yet; whoever follows the channel knows that the
+-- slot moves, and trusts nothing of it meanwhile.
 local function publish(bucket, kind, subject, detail)
   local name = string.match(string.sub(bucket, 1, -3), '{(.*)}$')
   local news = kind .. ' ' .. name .. ' ' .. subject .. ' ' .. detail
@@ -87,8 +87,9 @@ local function issue(bucket, us, left)
   return number
 end
 
--- The first write of a revocation: it changes nothing and takes no memory. A server that is out of memory lets a script finish
--- whose first write takes none, and a revocation must not wait until somebody has made room.
+-- The first write of what ends a session: it changes nothing and takes no memory. A server that takes no writes refuses the step
+-- here, before anybody is told of an end; and one that is out of memory lets a script finish whose first write takes none: an end
+-- must not wait until somebody has made room.
 local function begin(bucket)
   redis.call('HDEL', bucket, '')
 end
@@ -154,6 +155,7 @@ end
 local function forget(session, bucket, digest, us)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
+  begin(bucket)
   publish(bucket, 'ended', digest, '')
   redis.call('DEL', session)
   if tag then

@@ -7,7 +7,7 @@ from .arguments import shown
 from .exceptions import Problem
 
 LARGEST_CAP = 1000
-"""A login looks at so many of its user's sessions, at most: its cost has to stay bounded."""
+"""A login looks at each of its user's sessions: its cost has to stay bounded."""
 
 CAP_REACHED = "The user has as many sessions as may be live at once. One of them has to end first."
 

@@ -10,6 +10,7 @@ belongs to the event loop's thread; each method runs without an await.
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from sys import getsizeof
 from typing import Literal
 
 from ..ids import StoreKey, user_tag
@@ -178,7 +179,7 @@ class SessionCache:
             entry.full_until = now + self._full_every
             entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
             entry.quick_until = min(entry.full_until, entry.touch_at)
-            entry.size += snapshot.size + sum(map(len, context or ()))
+            entry.size += snapshot.size + sum(map(len, context or ())) + sum(map(getsizeof, record.metadata.values()))
             if record.user_id is not None:
                 entry.size += len(record.user_id)
                 entry.principal = Principal(record.user_id)

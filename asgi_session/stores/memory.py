@@ -206,8 +206,16 @@ class MemoryStore:
         self.link.tell(Invalidation("ended", key.bucket, key.digest))
 
     def _others_of(self, draft: Draft, replaced: StoreKey | None) -> list[Record]:
-        keys = self._of_user.get(draft.user_id, ()) if draft.user_id is not None and draft.cap is not None else ()
-        return [record for key in tuple(keys) if key != replaced and (record := self._live(key)) is not None]
+        """The user's other live sessions. Where there are more than are listed, revoked ones go: each login would look at them."""
+        keys = tuple(self._of_user.get(draft.user_id, ())) if draft.user_id is not None and draft.cap is not None else ()
+        others = []
+        for key in keys:
+            record = self._live(key)
+            if record is None and len(keys) > MAX_LISTED:
+                self._forget(key)
+            elif record is not None and key != replaced:
+                others.append(record)
+        return others
 
     # -- one step each, no await inside ------------------------------------------------------------------------------
 

@@ -87,6 +87,14 @@ class CapContract(Contract):
         await self.log_in(store, SessionCap(1), idle=0)
         assert await self.alive(store, first) == [True]
 
+    async def test_one_that_never_lives_is_not_refused(self, store: SessionStore) -> None:
+        """It is not one more; the visitor's session ends for it as for any other login."""
+        cap = SessionCap(1, when_full="refuse")
+        first = await self.log_in(store, cap)
+        visitor = await self.make(store, None)
+        await self.log_in(store, cap, idle=0, replaces=visitor.key)
+        assert await self.alive(store, first, visitor) == [True, False]
+
     @proves("LC-11")
     async def test_the_cap_is_exact_when_many_come_at_once(self, store: SessionStore) -> None:
         """Fifty logins, three live sessions."""

@@ -202,18 +202,19 @@ def test_reasons_of_many_take_bounded_memory(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user_id", "values", "value"),
+    ("user_id", "values", "value", "provider_session"),
     [
-        (None, 0, ""),
-        ("ann", 1, "{number}"),
-        ("u" * 300, 20, '"{number} and more text"'),
-        ("ann", 20, '{{"items":[{number},"and more text"]}}'),
-        ("ann", 1, '"{number} ' + 50 * "ж" + 450 * "x" + '"'),
+        (None, 0, "", ""),
+        ("ann", 1, "{number}", ""),
+        ("u" * 300, 20, '"{number} and more text"', ""),
+        ("ann", 20, '{{"items":[{number},"and more text"]}}', ""),
+        ("ann", 1, '"{number} ' + 50 * "ж" + 450 * "x" + '"', ""),
+        (None, 0, "", 250 * "🔑"),
     ],
-    ids=["empty", "a number", "texts", "nested", "a text that takes twice its bytes"],
+    ids=["empty", "a number", "texts", "nested", "a text that takes twice its bytes", "a long name at the provider"],
 )
 @pytest.mark.security("ST-12")
-def test_the_estimate_is_not_less_than_the_memory(user_id: str | None, values: int, value: str) -> None:
+def test_the_estimate_is_not_less_than_the_memory(user_id: str | None, values: int, value: str, provider_session: str) -> None:
     """``max_bytes`` is a promise, also for data that an attacker shaped: it counts the measured truth, or up to twice as much."""
     shelf = Shelf(max_bytes=2**40)
 
@@ -221,6 +222,8 @@ def test_the_estimate_is_not_less_than_the_memory(user_id: str | None, values: i
         """As the store would give it out: nothing is shared with the others."""
         data = {f"key {at} {number}": value.format(number=1000 * number + at).encode() for at in range(values)}
         metadata = {"network": f"198.51.{number % 256}.0/24", "user_agent": f"Firefox {number:08x}"}
+        if provider_session:
+            metadata["provider_session"] = f"{number}{provider_session}"
         context = (f"Mozilla/5.0 {number}".encode(), f"en-US,{number}".encode(), f"gzip,{number}".encode(), f"198.51.{number}.0/24")
         record = a_record(f"{user_id} {number}" if user_id else None, data=data, metadata=metadata, issued=2**60 + number)
         entry = shelf.cache.get(shelf.put(record, f"{number:090d}", context=context), shelf.clock.steady)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asgi_session import SessionCap
 from asgi_session.cache.link import Invalidation
 from asgi_session.ids import StoreKey
 from asgi_session.record import Changes, Draft, Record
@@ -149,6 +150,19 @@ async def test_a_list_is_bounded(clock: ManualClock, monkeypatch: pytest.MonkeyP
     store = MemoryStore(clock=clock)
     made = [await make(store, "ann") for _ in range(7)]
     assert [record.key for record in await store.list_for_user("ann")] == [record.key for record in reversed(made[-3:])]
+
+
+@pytest.mark.security("LC-11", "ST-12")
+async def test_a_cap_looks_at_a_bounded_number_of_the_dead(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs in and ends the others again and again does not make each further login dearer for everybody."""
+    monkeypatch.setattr("asgi_session.stores.memory.MAX_LISTED", 3)
+    store = MemoryStore(clock=clock)
+    for _ in range(20):
+        draft = Draft("ann", DAY, DAY, cap=SessionCap(2))
+        record = await store.create(fresh_key(store, "ann"), draft)
+        await store.revoke_user("ann", keep=record.key)
+    assert (await store.stats()).sessions <= 5
+    assert [listed.revoked_at is None for listed in await store.list_for_user("ann")].count(True) == 1
 
 
 @pytest.mark.security("PR-02")

@@ -75,7 +75,8 @@ class RedisStore:
         cap = draft.cap if draft.user_id is not None else None
         limit, refuses = ("", False) if cap is None else (cap.limit, cap.when_full == "refuse")
         if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
-            if refuses and not await self.client.run(self._scripts.room, names[1:], [limit]):
+            lives = min(draft.idle_timeout, draft.absolute_timeout) > 0
+            if refuses and lives and not await self.client.run(self._scripts.room, names[1:], [limit]):
                 raise SessionCapReached(CAP_REACHED)
             await self.destroy(replaces)
             replaces = None

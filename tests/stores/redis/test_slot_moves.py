@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from asgi_session import SessionCap
 from asgi_session.ids import user_tag
 from asgi_session.record import Changes, Record
 from asgi_session.redis import RedisClient
@@ -150,3 +151,25 @@ async def test_a_login_that_is_refused_leaves_no_key_for_ever(store: RedisStore,
         with pytest.raises(SlotMoving):
             await make(store, "ann")
         assert all(life > 0 for life in (await lives(store)).values())
+
+
+@pytest.mark.parametrize("apart", ["session", "index", "bucket and index", "everything"])
+@pytest.mark.parametrize("cap", [SessionCap(1), SessionCap(3, when_full="refuse")], ids=["evicts", "refuses"])
+@pytest.mark.security("LC-11", "ST-15")
+async def test_a_cap_takes_nobody_for_dead_while_the_slot_moves(
+    store: RedisStore, cluster: RedisCluster, record: Record, cap: SessionCap, apart: str
+) -> None:
+    """Where nobody can tell how many sessions there are, no login succeeds, nobody has to make room, and nobody is unlisted."""
+    names = Keys(store.namespace)
+    bucket, index = names.bucket(record.key.bucket), names.index(record.key.bucket, user_tag("ann", store.namespace))
+    other = await make(store, "ann")
+    sessions = [names.session(each.key) for each in (record, other)]
+    moved = {"session": sessions[:1], "index": [index], "bucket and index": [bucket, index]}
+    moved["everything"] = [bucket, index, *sessions]
+    visitor = await make(store)
+    with cluster.migrating(cluster.slot_of(bucket)) as (source, target):
+        move(source, target, *moved[apart])
+        with pytest.raises(SlotMoving):
+            await make(store, "ann", cap=cap, replaces=visitor.key)
+    assert all([await store.load(each.key) for each in (record, other)])
+    assert {listed.key for listed in await store.list_for_user("ann")} == {record.key, other.key}

@@ -16,9 +16,17 @@ end
 local idle = tonumber(ARGV[5])
 local absolute = tonumber(ARGV[6])
 local lives = math.min(idle, absolute) > 0
-local others, excess, over = {}, 0, {}
+local others, excess = {}, 0
 if ARGV[4] ~= '' and ARGV[8] ~= '' and lives then
-  others, excess, over = beside(KEYS[3], KEYS[2], tonumber(ARGV[8]), ARGV[2], us)
+  for _ = 1, 3 do -- also behind the dead; what still hides then counts as live, and comes up at the next logins
+    local hidden, dead
+    others, hidden, dead = beside(KEYS[3], KEYS[2], ARGV[2], us)
+    drop(KEYS[3], dead)
+    excess = #others + hidden + 1 - ARGV[8]
+    if hidden == 0 or #dead == 0 then
+      break
+    end
+  end
   if excess > 0 and ARGV[9] == '1' then
     return 0
   end
@@ -30,6 +38,9 @@ if not lives then
   return {text(now), text(us), {}} -- it ended before it began: nothing is kept
 end
 local evicted = {}
+if excess > 0 then
+  begin(KEYS[2])
+end
 for at = 1, math.min(excess, #others) do
   evicted[at] = others[at].digest
   publish(KEYS[2], 'ended', evicted[at], '')
@@ -46,9 +57,6 @@ end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'u', ARGV[3], 't', ARGV[4], 'a', text(now))
   list(KEYS[3], ARGV[1], now + absolute, now)
-  for _, digest in ipairs(over) do
-    redis.call('ZREM', KEYS[3], digest)
-  end
 end
 for pair = 10, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[pair], ARGV[pair + 1])

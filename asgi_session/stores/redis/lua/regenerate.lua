@@ -24,6 +24,7 @@ local refusal = too_large(found, 4)
 if refusal then
   return refusal
 end
+begin(KEYS[3])
 publish(KEYS[3], 'ended', ARGV[1], '')
 redis.call('RENAME', KEYS[1], KEYS[2])
 if not login then

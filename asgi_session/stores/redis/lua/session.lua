@@ -16,7 +16,8 @@
 -- Whether a session is live is decided from declared keys alone (the session and its bucket). While a Cluster moves the slot, a
 -- script whose declared keys are not all in one place is refused; a key that a script only computes would look absent instead,
 -- and an absent epoch would bring a revoked session back. Whoever ends a session whose id was regenerated is therefore told where
--- it is now (see moved), and calls again with that key declared. Only the index, which decides nothing, is reached by a computed name.
+-- it is now (see moved), and calls again with that key declared. By computed names are reached only the index, which decides
+-- nothing, and at a login under a cap the user's other sessions (see beside and drop).
 --
 -- What an abort leaves. A server refuses the first write of a script or none (READONLY, MISCONF, NOREPLICAS; OOM where that write may
 -- take memory), so what it refuses is refused as a whole. Only a computed key may be refused later, by a Cluster which
@@ -40,9 +41,9 @@ local function text(number)
 end
 
 -- News for the processes that keep sessions in their memory (asgi_session/cache/link.py reads it): kind, bucket, subject, detail.
--- Published before the first write: a server that refuses to publish then refuses the step as a whole. On a Cluster, a node that
--- is just taking a slot over may not publish to its channel yet; whoever follows the channel knows that the slot moves, and
--- trusts nothing of it meanwhile.
+-- Published before the first write that changes anything: a server that refuses to publish then refuses the step as a whole. On
+-- a Cluster, a node that is just taking a slot over may not publish to its channel yet; whoever follows the channel knows that the
+-- slot moves, and trusts nothing of it meanwhile.
 local function publish(bucket, kind, subject, detail)
   local name = string.match(string.sub(bucket, 1, -3), '{(.*)}$')
   local news = kind .. ' ' .. name .. ' ' .. subject .. ' ' .. detail
@@ -87,8 +88,9 @@ local function issue(bucket, us, left)
   return number
 end
 
--- The first write of a revocation: it changes nothing and takes no memory. A server that is out of memory lets a script finish
--- whose first write takes none, and a revocation must not wait until somebody has made room.
+-- The first write of what ends a session: it changes nothing and takes no memory. A server that takes no writes refuses the step
+-- here, before anybody is told of an end; and one that is out of memory lets a script finish whose first write takes none: an end
+-- must not wait until somebody has made room.
 local function begin(bucket)
   redis.call('HDEL', bucket, '')
 end
@@ -112,19 +114,16 @@ local function deadline(found)
   return math.min(found.l + found.i, tonumber(found.x))
 end
 
--- Whether these fields are of a live session: neither absent, nor of another schema, revoked or expired. The one place that decides.
-local function is_live(found, bucket, us)
-  if found.v ~= SCHEMA or found.r then
-    return false
-  end
-  local revoked = epoch(bucket, found.t)
-  return revoked and tonumber(found.n) > revoked and ms(us) < deadline(found)
+-- Whether these fields are of a live session: neither absent, nor of another schema, revoked (see epoch) or expired. The one place
+-- that decides.
+local function is_live(found, revoked, us)
+  return found.v == SCHEMA and not found.r and revoked and tonumber(found.n) > revoked and ms(us) < deadline(found)
 end
 
 -- The fields of a live session, else nil.
 local function live(session, bucket, us)
   local found, flat = fields(session)
-  if is_live(found, bucket, us) then
+  if found.v and is_live(found, epoch(bucket, found.t), us) then
     return found, flat
   end
   return nil
@@ -154,6 +153,7 @@ end
 local function forget(session, bucket, digest, us)
   local found = live(session, bucket, us)
   local tag = redis.call('HGET', session, 't')
+  begin(bucket)
   publish(bucket, 'ended', digest, '')
   redis.call('DEL', session)
   if tag then
@@ -205,30 +205,39 @@ local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
 
 local LOOKED_AT = 1000
 
--- The user's other live sessions, the one whose login lies furthest back first; by how many they are too many for one more within
--- the cap; and the digests of those that are over. A user who has made more than may be looked at in one step: those whose absolute
--- end is farthest away are counted as live. Only for a step that is about to make a key: while a Cluster moves the slot such
--- a step is refused before it begins (TRYAGAIN), so a key that is absent here is absent everywhere.
-local function beside(index, bucket, cap, except, us)
+-- The user's other live sessions, the one whose login lies furthest back first; how many entries are behind those that may be
+-- looked at in one step; and the digests that are to leave the index (see drop). Where there are some behind, revoked sessions are
+-- among those, too: they are listed for information only, and live ones could hide behind them from every cap.
+local function beside(index, bucket, except, us)
   local prefix = string.sub(bucket, 1, -2) .. 's:'
+  local revoked = epoch(bucket, string.match(index, '[^:]+$'))
+  local listed = redis.call('ZCARD', index)
   local looked_at = redis.call('ZRANGE', index, 0, LOOKED_AT - 1)
-  local others, over = {}, {}
+  local others, dead = {}, {}
   for _, digest in ipairs(looked_at) do
-    local found, problem = some_fields(prefix .. digest, {'v', 't', 'l', 'i', 'x', 'n', 'a', 'r'})
+    local found, problem = some_fields(prefix .. digest, {'v', 'l', 'i', 'x', 'n', 'a', 'r'})
     if not found then
       error(is_elsewhere(problem) and {err = ELSEWHERE} or problem)
     end
-    if found.v == nil then
-      over[#over + 1] = digest
-    elseif digest ~= except and is_live(found, bucket, us) then
+    local lives = is_live(found, revoked, us)
+    if lives and digest ~= except then
       others[#others + 1] = {digest = digest, login = tonumber(found.a), issued = tonumber(found.n)}
+    elseif found.v == nil or (found.v == SCHEMA and not lives and listed > LOOKED_AT) then
+      dead[#dead + 1] = digest
     end
   end
   table.sort(others, function(one, other)
     return one.login < other.login or (one.login == other.login and one.issued < other.issued)
   end)
-  local unseen = redis.call('ZCARD', index) - #looked_at
-  return others, #others + unseen + 1 - cap, over
+  return others, listed - #looked_at, dead
+end
+
+-- Takes digests out of an index. Only for a step that is about to make a key: while a Cluster moves the slot, such a step is
+-- refused before it begins (TRYAGAIN), so a session that is absent here is absent everywhere.
+local function drop(index, digests)
+  for _, digest in ipairs(digests) do
+    redis.call('ZREM', index, digest)
+  end
 end
 
 -- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),

@@ -1,7 +1,8 @@
 """What the log says of a request that was refused: one line, for whoever watches or has to find out why (security row CS-11).
 
-Nothing of it concerns requests that go on. What anybody can cause by the thousand is told at DEBUG, so that a flood costs no more
-than the question whether somebody listens: a quota that is used up (429), and an outage (503), which its own part tells.
+Nothing of it concerns requests that go on. What comes in floods is told at DEBUG, so that it costs no more than the question whether
+somebody listens: a quota that is used up (429), and an outage (503), which its own part tells. How many of the others one address
+can cause is for its rate limit and its budget of failed credentials.
 The path stays out, as it may hold what opens something (``/reset/<token>``); the server's access log has it, by the same address.
 """
 
@@ -28,7 +29,7 @@ def tell(request: Request, rejection: Rejection) -> None:
     refusal = {
         "status": rejection.status,
         "code": rejection.code,
-        "reason": _plain(request.fault) or ",".join(_used_up(request)) or _NONE,
+        "reason": _plain(str(request.fault)) or ",".join(_used_up(request)) or _NONE,
         "method": _plain(scope["method"]) if scope["type"] == "http" else "WebSocket",
         "client": request.client_ip or _NONE,
         "session": request.session_key or (request.key.handle if request.key is not None else _NONE),

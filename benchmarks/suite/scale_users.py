@@ -50,7 +50,7 @@ BENCHMARK = Benchmark(
     name="scale_users",
     title="Scale: sessions of one user",
     explanation="""\
-One user has so many sessions, from one to ten thousand (there is no cap in the package yet); each step of the manager is timed
+One user has so many sessions, from one to ten thousand (no cap is set); each step of the manager is timed
 alone, Redis on loopback. To revoke all of them is one step, whatever their number.""",
     columns=[
         Column("sessions", "sessions", ",d"),

@@ -17,7 +17,7 @@ STORE_SCRIPTS = PACKAGE / "stores" / "redis" / "lua"
 
 def test_every_script_is_used() -> None:
     """The store's are its steps and what they share; each other one is named by the Python module beside it."""
-    assert {path.stem for path in STORE_SCRIPTS.glob("*.lua")} == {*Scripts._fields, "session"}
+    assert {path.stem for path in STORE_SCRIPTS.glob("*.lua")} == {*Scripts._fields, "session", "cap"}
     for script in SCRIPTS:
         if script.parent != STORE_SCRIPTS:
             source = "\n".join(path.read_text() for path in script.parent.glob("*.py"))

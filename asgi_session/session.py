@@ -87,7 +87,7 @@ class Session(dict[str, Any]):
 
         What an anonymous visitor (or another user) left in the session is dropped, except the keys named in ``keep``: it may
         have been planted there (login CSRF). A user who logs in again keeps everything. With ``lifetime`` (seconds) this
-        session ends then, idle or not; it never outlives ``absolute_timeout``. ``provider_session`` (``sid``) goes into its metadata.
+        session ends then, idle or not; it never outlives ``absolute_timeout``. ``provider_session`` (``sid``) joins its metadata.
 
         Raises:
             SessionError: ``user_id`` or ``provider_session`` is no text, or an empty one; nothing has changed.

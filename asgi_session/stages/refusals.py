@@ -1,6 +1,6 @@
 """What the log says of a request that was refused: one line, for whoever watches or has to find out why (security row CS-11).
 
-Nothing of it concerns requests that go on. What comes in floods is told at DEBUG, so that it costs no more than the question whether
+Nothing of it concerns requests that go on. What comes in floods is told at DEBUG, so that it costs no more than asking whether
 somebody listens: a quota that is used up (429), and an outage (503), which its own part tells. How many of the others one address
 can cause is for its rate limit and its budget of failed credentials.
 The path stays out, as it may hold what opens something (``/reset/<token>``); the server's access log has it, by the same address.

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from ...redis.script import Script
 from .keys import news_ending
 
-
 _CAPPED = frozenset({"create", "room"})
 
 

@@ -107,8 +107,12 @@ def _frozen(value: Any) -> Any:
 
 
 def _members(value: dict[str, Any]) -> dict[str, Any]:
+    if _CONTAINERS.isdisjoint(map(type, value.values())):
+        return value  # the usual case: most values are shallow
     return {key: _frozen(inner) if type(inner) in _CONTAINERS else inner for key, inner in value.items()}
 
 
 def _elements(value: list[Any]) -> list[Any]:
+    if _CONTAINERS.isdisjoint(map(type, value)):
+        return value
     return [_frozen(inner) if type(inner) in _CONTAINERS else inner for inner in value]

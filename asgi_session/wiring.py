@@ -78,7 +78,7 @@ def wire(settings: SessionSettings, choices: Choices) -> Wired:
     if touches is not None:
         parts.append(touches)
     parts.append(engine.watches)
-    parts.append(Drain(engine, loader))
+    parts.append(Drain(engine))
     if issuers is not None:
         parts.append(issuers)
     return Wired(engine, Counters(engine, sessions, touches, leases), stages, tuple(parts), tuple(problems))
@@ -115,9 +115,8 @@ def _limiter(store: SessionStore) -> tuple[RateLimiter, LeasedRateLimiter | None
 class Drain:
     """Waits at the end for the store steps that requests left behind."""
 
-    def __init__(self, engine: SessionEngine, loader: SessionLoader) -> None:
+    def __init__(self, engine: SessionEngine) -> None:
         self._engine = engine
-        self._loader = loader
 
     async def start(self) -> None:
         """Nothing to open."""
@@ -125,7 +124,6 @@ class Drain:
     async def stop(self) -> None:
         """Wait."""
         await self._engine.drain()
-        await self._loader.stop()
 
 
 class Notices:

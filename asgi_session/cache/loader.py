@@ -2,10 +2,13 @@
 
 Whoever joins a load gets an answer that may be older than the question. So nobody joins one that began before the latest news of
 its session: who reads after a commit or a logout was told sees it. Without a cache there are no news, and everybody asks alone.
+
+The first who asks makes the load, in its own task: most loads have nobody else who waits, and a task for each would cost as much as
+the rest of the loader. Where that request is cancelled, one of those who joined asks again.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..ids import StoreKey
 from ..snapshot import Snapshot
@@ -15,11 +18,45 @@ if TYPE_CHECKING:
     from ..stores.base import SessionStore
 
 
-class _Load(NamedTuple):
-    """A load under way."""
+class _GivenUp:
+    """No answer: whoever made the load was cancelled."""
 
-    fill: Fill
-    answer: "asyncio.Task[Snapshot | None]"
+
+_GIVEN_UP = _GivenUp()
+
+
+class _Load:
+    """A load under way, and who waits for its answer beside the one who makes it."""
+
+    __slots__ = ("_joined", "_loop", "fill")
+
+    def __init__(self, fill: Fill) -> None:
+        self.fill = fill
+        self._loop = asyncio.get_running_loop()
+        self._joined: list[asyncio.Future[Snapshot | _GivenUp | None]] = []
+
+    def may_be_joined(self) -> bool:
+        """Whether its answer is new enough, and comes: that of another event loop may never do."""
+        return self.fill.may_be_joined() and self._loop is asyncio.get_running_loop()
+
+    def join(self) -> "asyncio.Future[Snapshot | _GivenUp | None]":
+        """The answer to come. For one alone, who may cancel it; kept in no frame, so that an error in it makes no reference cycle."""
+        self._joined.append(self._loop.create_future())
+        return self._joined[-1]
+
+    def answer(self, answer: Snapshot | _GivenUp | None) -> None:
+        """Tell it to those who wait."""
+        for waiting in self._waiting():
+            waiting.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Raise it where they wait."""
+        for waiting in self._waiting():
+            waiting.set_exception(error)
+
+    def _waiting(self) -> "list[asyncio.Future[Snapshot | _GivenUp | None]]":
+        joined, self._joined = self._joined, []
+        return [waiting for waiting in joined if not waiting.done()]
 
 
 class SessionLoader:
@@ -30,7 +67,6 @@ class SessionLoader:
         self._cache = cache
         self._touch_after = touch_after
         self._joinable: dict[StoreKey, _Load] = {}
-        self._tasks: set[asyncio.Task[Snapshot | None]] = set()
 
     async def load(self, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
         """The session of ``key``, which ``credential`` leads to, fresh from the store; remembered for ``context``.
@@ -41,40 +77,27 @@ class SessionLoader:
         if self._cache is None:
             record = await self._store.load(key, touch_after=self._touch_after)
             return Snapshot(record) if record is not None else None
-        load = self._joinable.get(key)
-        if load is None or not load.fill.may_be_joined() or load.answer.get_loop() is not asyncio.get_running_loop():
-            load = self._begin(self._cache, key, credential, context)
-        return await asyncio.shield(load.answer)
+        while (load := self._joinable.get(key)) is not None and load.may_be_joined():
+            answer = await load.join()
+            if not isinstance(answer, _GivenUp):
+                return answer
+        return await self._load(self._cache, key, credential, context)
 
-    async def stop(self) -> None:
-        """Wait for the loads under way; nobody else does any more."""
-        loop = asyncio.get_running_loop()
-        mine = [task for task in self._tasks if task.get_loop() is loop]
-        if mine:
-            await asyncio.wait(mine)
-
-    def _begin(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> _Load:
-        fill = cache.begin(key)
-        answer = asyncio.ensure_future(self._load(cache, fill, credential, context))
-        load = self._joinable[key] = _Load(fill, answer)
-        self._tasks.add(answer)
-        answer.add_done_callback(lambda done: self._done(load))
-        return load
-
-    async def _load(self, cache: SessionCache, fill: Fill, credential: str, context: Context) -> Snapshot | None:
+    async def _load(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
+        load = self._joinable[key] = _Load(cache.begin(key))
         try:
-            record = await self._store.load(fill.key, touch_after=self._touch_after)
-        except BaseException:
-            cache.end(fill)
+            record = await self._store.load(key, touch_after=self._touch_after)
+            snapshot = cache.fill(load.fill, credential, record, context, self._touch_after)
+            if record is not None and (snapshot is None or snapshot.record is not record):
+                snapshot = Snapshot(record)
+        except Exception as error:
+            load.fail(error)
             raise
-        kept = cache.fill(fill, credential, record, context, self._touch_after)
-        if record is None or (kept is not None and kept.record is record):
-            return kept
-        return Snapshot(record)
-
-    def _done(self, load: _Load) -> None:
-        self._tasks.discard(load.answer)
-        if self._joinable.get(load.fill.key) is load:
-            del self._joinable[load.fill.key]
-        if not load.answer.cancelled():
-            load.answer.exception()  # whoever waits has it too; nobody may be left to wait
+        else:
+            load.answer(snapshot)
+            return snapshot
+        finally:
+            cache.end(load.fill)
+            if self._joinable.get(key) is load:
+                del self._joinable[key]
+            load.answer(_GIVEN_UP)  # to whoever has got none

@@ -9,6 +9,7 @@ from asgi_session.cache.loader import SessionLoader
 from asgi_session.ids import StoreKey
 from asgi_session.record import EMPTY, Draft, Record
 from tests.cache.parts import ELSEWHERE, HERE, Shelf, a_key, ended, settle
+from tests.flows.test_garbage import cycles_of
 from tests.support.stores import Gate, WatchedStore
 
 
@@ -60,7 +61,11 @@ async def test_who_asks_at_the_same_time_shares_a_load(desk: Desk) -> None:
 async def test_what_is_decoded_for_the_request_is_what_is_kept(desk: Desk) -> None:
     """Once, for all who wait and all who come later."""
     session = await desk.session()
-    one, other = await asyncio.gather(*(desk.loader.load(session.key, "credential", HERE) for _ in range(2)))
+    gate = desk.hold()
+    asking = [asyncio.ensure_future(desk.loader.load(session.key, "credential", HERE)) for _ in range(2)]
+    await gate.reached.wait()
+    gate.opened.set()
+    one, other = await asyncio.gather(*asking)
     entry = desk.shelf.cache.get("credential", 0.0)
     assert entry is not None
     assert one is other is entry.snapshot
@@ -135,38 +140,62 @@ async def test_without_a_cache_everybody_asks_alone() -> None:
 async def test_an_outage_is_told_to_all_who_wait(desk: Desk) -> None:
     """And remembered by nobody: the next one asks again."""
     session = await desk.session()
-    desk.store.failures["load"] = StoreUnavailable("down")
-    outcomes = await asyncio.gather(*(desk.ask(session.key) for _ in range(3)), return_exceptions=True)
+    gate = desk.hold()
+    desk.store.lost_replies["load"] = StoreUnavailable("down")
+    asking = [desk.ask(session.key) for _ in range(3)]
+    await gate.reached.wait()
+    gate.opened.set()
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == 3 * [StoreUnavailable]
     assert desk.store.calls["load"] == 1
-    desk.store.failures.clear()
+    desk.store.lost_replies.clear()
     assert await desk.ask(session.key) is not None
 
 
+async def test_a_failure_leaves_no_cycle(desk: Desk) -> None:
+    """The error that all who wait are told holds none of them."""
+    session = await desk.session()
+
+    async def outage() -> None:
+        gate = desk.hold()
+        desk.store.lost_replies["load"] = StoreUnavailable("down")
+        asking = [desk.ask(session.key) for _ in range(3)]
+        await gate.reached.wait()
+        gate.opened.set()
+        await asyncio.wait(asking)
+        desk.store.lost_replies.clear()
+        assert [str(request.exception()) for request in asking] == 3 * ["down"]
+
+    assert await cycles_of(outage) == []
+
+
 async def test_a_failure_that_nobody_waits_for_is_not_complained_about(desk: Desk) -> None:
-    """The client is gone, and so is the request; warnings are errors here."""
+    """Who joined is gone; warnings are errors here."""
     session = await desk.session()
     gate = desk.hold()
     desk.store.lost_replies["load"] = StoreError("broken")
-    asking = desk.ask(session.key)
+    first, second = desk.ask(session.key), desk.ask(session.key)
     await gate.reached.wait()
-    asking.cancel()
+    second.cancel()
+    await settle()
     gate.opened.set()
-    await desk.loader.stop()
-    assert asking.cancelled()
+    with pytest.raises(StoreError, match="broken"):
+        await first
+    assert second.cancelled()
 
 
 async def test_a_cancelled_request_leaves_the_load_to_the_others(desk: Desk) -> None:
-    """The first one who asked is nothing special."""
+    """Where the one who asked first goes, one of the others asks again, for all of them."""
     session = await desk.session()
     gate = desk.hold()
-    first, second = desk.ask(session.key), desk.ask(session.key)
+    first, *others = (desk.ask(session.key) for _ in range(100))
     await gate.reached.wait()
     first.cancel()
     await settle()
     gate.opened.set()
-    assert await second is not None
+    assert None not in await asyncio.gather(*others)
     assert first.cancelled()
+    assert desk.store.calls["load"] == 2
 
 
 async def test_an_answer_is_kept_for_whoever_asked_first(desk: Desk) -> None:
@@ -185,22 +214,18 @@ async def test_an_answer_is_kept_for_whoever_asked_first(desk: Desk) -> None:
 
 
 @pytest.mark.security("AV-10")
-async def test_stop_waits_for_loads_under_way(desk: Desk) -> None:
-    """No task is left, also where the news have split the loads of a session in two."""
+async def test_a_load_ends_with_its_request(desk: Desk) -> None:
+    """No task is left where nobody waits any more, and nothing that a later request would join."""
     session = await desk.session()
     gate = desk.hold()
-    desk.ask(session.key)
+    before = asyncio.all_tasks()
+    asking = desk.ask(session.key)
     await gate.reached.wait()
-    desk.shelf.link.tell(ended(session.key))
-    desk.ask(session.key)
-    await settle()
-    stopping = asyncio.ensure_future(desk.loader.stop())
-    await settle()
-    assert not stopping.done()
-    gate.opened.set()
-    await stopping
-    assert desk.store.calls["load"] == 2
-    await desk.loader.stop()
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asyncio.all_tasks() == before
+    desk.store.gates.clear()
+    assert await desk.ask(session.key) is not None
 
 
 def test_a_load_of_another_event_loop_is_not_waited_for(desk: Desk) -> None:
@@ -216,9 +241,7 @@ def test_a_load_of_another_event_loop_is_not_waited_for(desk: Desk) -> None:
 
     async def go_on() -> Record | None:
         desk.store.gates.clear()
-        record = await desk.ask(session.key)
-        await desk.loader.stop()
-        return record
+        return await desk.ask(session.key)
 
     asking = left.run_until_complete(begin())
     assert asyncio.run(go_on()) is not None

@@ -75,7 +75,11 @@ class WatchedStore(MemoryStore):
             step.close()
             raise failure
         if name in self.gates:
-            await self.gates[name].pass_through()
+            try:
+                await self.gates[name].pass_through()
+            except asyncio.CancelledError:
+                step.close()
+                raise
         done = await step
         if name in self.lost_replies:
             raise self.lost_replies[name]

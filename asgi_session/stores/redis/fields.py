@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from pydantic_core import from_json
+
 from ...codec import MAX_RECORD_BYTES, too_large
 from ...ids import StoreKey
-from ...record import Changes, Record
+from ...record import NO_METADATA, Changes, Record
 
 _VALUE = b"d:"
 
@@ -22,31 +24,32 @@ def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes
 
     ``last_seen`` (ms): when the session was touched, in the same step but after the fields were read.
     """
-    data: dict[str, bytes] = {}
-    meta: dict[bytes, bytes] = {}
-    for field, value in zip(flat[::2], flat[1::2], strict=True):
-        if field[:2] == _VALUE:
-            data[_name(field)] = value
-        else:
-            meta[field] = value
-    user = meta.get(b"u")
-    metadata = meta.get(b"m")
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    user = fields.get(b"u")
+    metadata = fields.get(b"m")
     return Record(
         key=key,
         user_id=user.decode("utf-8", "surrogatepass") if user is not None else None,
-        created_at=int(meta[b"c"]) / 1000,
-        last_seen_at=int(last_seen or meta[b"l"]) / 1000,
-        idle_timeout=int(meta[b"i"]) / 1000,
-        expires_at=int(meta[b"x"]) / 1000,
-        version=int(meta[b"g"]),
-        issued=int(meta[b"n"]),
+        created_at=int(fields[b"c"]) / 1000,
+        last_seen_at=int(last_seen or fields[b"l"]) / 1000,
+        idle_timeout=int(fields[b"i"]) / 1000,
+        expires_at=int(fields[b"x"]) / 1000,
+        version=int(fields[b"g"]),
+        issued=int(fields[b"n"]),
         read_at=int(now) / 1000,
-        authenticated_at=int(meta[b"a"]) / 1000 if b"a" in meta else None,
-        revoked_at=int(meta[b"r"]) / 1000 if b"r" in meta else None,
-        metadata=MappingProxyType(json.loads(metadata)) if metadata else MappingProxyType({}),
-        data=MappingProxyType(data),
-        slid_from=int(meta[b"l"]) / 1000 if last_seen is not None else None,
+        authenticated_at=int(fields[b"a"]) / 1000 if b"a" in fields else None,
+        revoked_at=int(fields[b"r"]) / 1000 if b"r" in fields else None,
+        metadata=_metadata(metadata) if metadata else NO_METADATA,
+        data=MappingProxyType({_name(field): value for field, value in fields.items() if field[:2] == _VALUE}),
+        slid_from=int(fields[b"l"]) / 1000 if last_seen is not None else None,
     )
+
+
+def _metadata(raw: bytes) -> Mapping[str, str]:
+    try:
+        return MappingProxyType(from_json(raw))
+    except ValueError:  # half of a surrogate pair, which Python's own decoder reads, as it writes it
+        return MappingProxyType(json.loads(raw))
 
 
 def record_after(key: StoreKey, reply: Sequence[Any]) -> Record:

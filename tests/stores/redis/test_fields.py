@@ -2,7 +2,8 @@
 
 import pytest
 
-from asgi_session.stores.redis.fields import milliseconds
+from asgi_session.ids import StoreKey
+from asgi_session.stores.redis.fields import metadata_argument, milliseconds, record_of
 
 
 @pytest.mark.parametrize(
@@ -11,3 +12,11 @@ from asgi_session.stores.redis.fields import milliseconds
 def test_a_time_above_zero_never_becomes_zero(seconds: float, expected: int) -> None:
     """Redis counts in milliseconds; what is less lives for one, and zero or less stays over at once."""
     assert milliseconds(seconds) == expected
+
+
+@pytest.mark.parametrize("text", ["", "Firefox", "Zo\u00eb", "\U0001f511", "\ud83d", '"\\'])
+def test_metadata_comes_back_as_it_was(text: str) -> None:
+    """Also half of a surrogate pair, which a manager's caller may pass on and no strict decoder of JSON reads."""
+    times = [item for field in b"clixgn" for item in (bytes([field]), b"1")]
+    record = record_of(StoreKey("000", "digest"), [*times, b"m", metadata_argument({"name": text}).encode()], b"1")
+    assert record.metadata == {"name": text}

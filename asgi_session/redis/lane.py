@@ -205,7 +205,9 @@ class Lane:
 async def _read(connection: AbstractConnection) -> Any:
     """The next reply on the wire; an error that the server sent is a value like any other.
 
-    So nothing ends the reading of a batch early but an exception, and that ends the connection. Hence the driver's parser itself:
-    the connection around it would raise such an error, and does for each reply what a lane does for a batch.
+    So nothing ends the reading of a batch early but an exception, and that ends the connection.
     """
-    return await connection._parser.read_response()
+    try:
+        return await connection.read_response()
+    except ResponseError as error:  # the driver's word for "read to its end, and it was an error"
+        return error.with_traceback(None)  # whose frames hold the error itself

@@ -40,7 +40,7 @@ class _Load:
         return self.fill.may_be_joined() and self._loop is asyncio.get_running_loop()
 
     def join(self) -> "asyncio.Future[Snapshot | _GivenUp | None]":
-        """The answer to come. For one alone, who may cancel it; kept in no frame, so that an error in it makes no reference cycle."""
+        """The answer to come. For one alone, who may cancel it; kept in no frame, as an error in it would be a reference cycle."""
         self._joined.append(self._loop.create_future())
         return self._joined[-1]
 

@@ -40,7 +40,7 @@ class _Load:
         return self.fill.may_be_joined() and self._loop is asyncio.get_running_loop()
 
     def join(self) -> "asyncio.Future[Snapshot | _GivenUp | None]":
-        """The answer to come. For one alone, who may cancel it; kept in no frame, so that an error in it makes no reference cycle."""
+        """The answer to come, for one alone, who may cancel it. No frame of ours keeps it, so that an error in it makes no cycle."""
         self._joined.append(self._loop.create_future())
         return self._joined[-1]
 
@@ -90,10 +90,11 @@ class SessionLoader:
             answer = snapshot = cache.fill(load.fill, credential, record, context, self._touch_after)
             if record is not None and (snapshot is None or snapshot.record is not record):
                 answer = snapshot = Snapshot(record)
-            return snapshot
         except Exception as error:
             load.fail(error)
             raise
+        else:
+            return snapshot
         finally:
             cache.end(load.fill)
             if self._joinable.get(key) is load:

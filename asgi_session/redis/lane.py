@@ -208,4 +208,5 @@ async def _read(connection: AbstractConnection) -> Any:
     So nothing ends the reading of a batch early but an exception, and that ends the connection. Hence the driver's parser itself:
     the connection around it would raise such an error, and does for each reply what a lane does for a batch.
     """
-    return await connection._parser.read_response()
+    parser: Any = connection._parser  # its base class has no word for this
+    return await parser.read_response()

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,8 +44,11 @@ class StoreKey(NamedTuple):
         return f"{self.bucket}~{self.digest}"
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def _base64(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return b2a_base64(raw, newline=False).rstrip(b"=").translate(_URL_SAFE).decode("ascii")
 
 
 def new_session_id(bucket: str) -> str:

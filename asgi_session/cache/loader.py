@@ -40,23 +40,22 @@ class _Load:
         return self.fill.may_be_joined() and self._loop is asyncio.get_running_loop()
 
     def join(self) -> "asyncio.Future[Snapshot | _GivenUp | None]":
-        """The answer to come. For one alone, who may cancel it; kept in no frame, as an error in it would be a reference cycle."""
+        """The answer to come, for one alone, who may cancel it. No frame of ours keeps it, so that an error in it makes no cycle."""
         self._joined.append(self._loop.create_future())
         return self._joined[-1]
 
     def answer(self, answer: Snapshot | _GivenUp | None) -> None:
         """Tell it to those who wait."""
-        for waiting in self._waiting():
-            waiting.set_result(answer)
+        for waiting in self._joined:
+            if not waiting.done():
+                waiting.set_result(answer)
 
     def fail(self, error: Exception) -> None:
-        """Raise it where they wait."""
-        for waiting in self._waiting():
-            waiting.set_exception(error)
-
-    def _waiting(self) -> "list[asyncio.Future[Snapshot | _GivenUp | None]]":
+        """Raise it where they wait; then forget them, for they hold the error, and its frames hold the load."""
         joined, self._joined = self._joined, []
-        return [waiting for waiting in joined if not waiting.done()]
+        for waiting in joined:
+            if not waiting.done():
+                waiting.set_exception(error)
 
 
 class SessionLoader:
@@ -85,19 +84,19 @@ class SessionLoader:
 
     async def _load(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
         load = self._joinable[key] = _Load(cache.begin(key))
+        answer: Snapshot | _GivenUp | None = _GIVEN_UP
         try:
             record = await self._store.load(key, touch_after=self._touch_after)
-            snapshot = cache.fill(load.fill, credential, record, context, self._touch_after)
+            answer = snapshot = cache.fill(load.fill, credential, record, context, self._touch_after)
             if record is not None and (snapshot is None or snapshot.record is not record):
-                snapshot = Snapshot(record)
+                answer = snapshot = Snapshot(record)
         except Exception as error:
             load.fail(error)
             raise
         else:
-            load.answer(snapshot)
             return snapshot
         finally:
             cache.end(load.fill)
             if self._joinable.get(key) is load:
                 del self._joinable[key]
-            load.answer(_GIVEN_UP)  # to whoever has got none
+            load.answer(answer)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -90,5 +91,7 @@ def change_arguments(changes: Changes) -> list[Any]:
     ]
 
 
+@lru_cache(256)
 def _name(field: bytes) -> str:
+    """The handler's key; the sessions of an application share most of them."""
     return field[len(_VALUE) :].decode("utf-8", "surrogatepass")

@@ -40,7 +40,7 @@ class _Load:
         return self.fill.may_be_joined() and self._loop is asyncio.get_running_loop()
 
     def join(self) -> "asyncio.Future[Snapshot | _GivenUp | None]":
-        """The answer to come, for one alone, who may cancel it. No frame of ours keeps it, so that an error in it makes no cycle."""
+        """The answer to come, for one alone, who may cancel it. No frame of ours keeps it, so an error in it makes no cycle."""
         self._joined.append(self._loop.create_future())
         return self._joined[-1]
 

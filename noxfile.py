@@ -40,9 +40,7 @@ except ModuleNotFoundError:
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 ALL_CORES = ["-n", "auto", "--maxprocesses", "4"]
-"""For tests that measure no time."""
-SERVED_OR_SLOW = "redis or sentinel or cluster or keycloak or browser or server or slow"
-"""What `--unit -m "not slow"` leaves out."""
+"""For tests that are not marked `alone`."""
 OTHER_PYTHONS = [version for version in nox.project.python_versions(PYPROJECT) if version != THIS_PYTHON]
 
 nox.needs_version = ">=2025.2"
@@ -78,7 +76,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: all, with coverage, on the Python that runs nox; those of unit and Redis on the others present.
 
-    All are two runs: what needs no service on all cores, then the rest one by one, as it measures times.
+    All are two runs: most of them on all cores, and then one by one those that are marked `alone`.
 
     Installs what the machine lacks (Redis, Keycloak, Chromium), or says how to. `-- ARGUMENTS` go to pytest, which then
     measures no coverage.
@@ -89,9 +87,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         runs = [session.posargs]
     elif full:
-        quick = ["--unit", "-m", "not slow", *ALL_CORES, "--cov-report=", "--cov-fail-under=0"]
-        rest = ["-m", SERVED_OR_SLOW, "--cov-append", "--cov-report=term-missing:skip-covered"]
-        runs = [["--cov", *quick], ["--cov", *rest]]
+        together = ["-m", "not alone", *ALL_CORES, "--cov-report=", "--cov-fail-under=0"]
+        alone = ["-m", "alone", "--cov-append", "--cov-report=term-missing:skip-covered"]
+        runs = [["--cov", *together], ["--cov", *alone]]
     else:
         runs = [["-m", "not sentinel and not cluster and not keycloak and not browser and not slow", *ALL_CORES]]
     for arguments in runs:

@@ -60,7 +60,7 @@ class SessionStore(Protocol):
         """The record, or None where it is absent, expired, revoked, or of an unknown schema.
 
         With ``touch_after``, and if at least that many seconds have passed since the idle timeout was slid last, slide it, in the
-        same step; ``Record.slid_from`` tells. A load may be cancelled, with the request that it is for; all other steps are shielded.
+        same step; ``Record.slid_from`` tells. A load may be cancelled, with its request; all other steps are shielded.
         """
         ...
 

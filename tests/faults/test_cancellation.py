@@ -12,7 +12,7 @@ from tests.faults.redis_faults import RedisRig
 from tests.faults.site import Hook
 from tests.services.fault_proxy import HEALTHY, Faults
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.alone]
 
 SESSIONS = 40
 REQUESTS = 4000

@@ -14,6 +14,8 @@ from tests.faults.operations import SLACK
 from tests.services.cluster import RedisCluster
 from tests.services.sentinel import SentinelSetup
 
+pytestmark = pytest.mark.alone
+
 TAKEOVER = 20.0
 """Seconds in which another server is promoted on a busy test machine (the servers' own time-outs are 1 and 2 s)."""
 

@@ -13,6 +13,8 @@ from tests.faults.conftest import MakeMiddleware
 from tests.faults.issuer_faults import AUDIENCE, Issuer, running_issuer
 from tests.tokens.parts import SigningKey
 
+pytestmark = pytest.mark.alone
+
 SLACK = 0.3
 """Seconds that a busy test machine may add to a bound."""
 FETCH_IN_TESTS = 0.15

@@ -15,6 +15,8 @@ from tests.services.keycloak import Keycloak
 from tests.services.realm import Client, Realm
 from tests.tokens.keycloak_tokens import AUDIENCE, MovableClock, kid_of, until, with_kid
 
+pytestmark = pytest.mark.alone
+
 FETCH_IN_TESTS = 1.0
 """Seconds; `test_issuer.py` looks at the default."""
 SLACK = 0.5

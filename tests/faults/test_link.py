@@ -9,6 +9,8 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis.keys import Keys
 from asgi_session.stores.redis.link import Follower, RedisLink
 
+pytestmark = pytest.mark.alone
+
 
 class BreakingConnection:
     """Breaks at the very moment when whoever reads from it is cancelled, as at a failover."""

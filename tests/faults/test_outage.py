@@ -17,7 +17,7 @@ from tests.faults.redis_faults import RedisRig
 from tests.faults.site import Site
 from tests.services.redis import RedisServer
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.alone]
 
 OPENS_AFTER = 5
 

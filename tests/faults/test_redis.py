@@ -9,7 +9,7 @@ from tests.faults.conftest import MakeMiddleware
 from tests.faults.operations import check, prepare
 from tests.faults.redis_faults import RedisRig
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.alone]
 
 CONNECT_IN_TESTS = 0.2
 """`test_outage.py` has the default's test."""

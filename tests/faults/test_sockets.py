@@ -9,7 +9,7 @@ from tests.faults.conftest import SECRET
 from tests.faults.redis_faults import RedisRig
 from tests.support.asgi import Conversation, websocket_scope
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.alone]
 
 
 @pytest.mark.security("AV-01", "AV-02")

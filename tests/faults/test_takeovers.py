@@ -13,6 +13,8 @@ from tests.faults.takeovers import ClusterTakeover, Found, SentinelTakeover, tak
 from tests.services.cluster import RedisCluster
 from tests.services.sentinel import SentinelSetup
 
+pytestmark = pytest.mark.alone
+
 SLACK = 0.5
 """Seconds that a machine may add to a bound which has half a dozen servers to run beside, and them at their busiest."""
 MARKS = {"failing-over": "sentinel", "failed-over": "sentinel", "node-failing-over": "cluster", "node-failed-over": "cluster"}

@@ -19,6 +19,8 @@ from tests.races.faults import is_master, on_the_spot, slot_of, told_of_another
 from tests.services.cluster import RedisCluster
 from tests.services.sentinel import SERVICE, SentinelSetup
 
+pytestmark = pytest.mark.alone
+
 HEARD_AFTER = 0.5
 """Seconds in which an old primary, on a machine that has other things to do, may not have read yet that its replica was elected."""
 

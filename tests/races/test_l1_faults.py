@@ -26,7 +26,7 @@ from tests.services.redis import RedisServer, started
 from tests.services.sentinel import SentinelSetup
 from tests.support.site import SECRET
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 
 @asynccontextmanager

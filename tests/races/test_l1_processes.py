@@ -23,7 +23,7 @@ from tests.services.process import wait_until
 from tests.services.redis import RedisServer, started
 from tests.support.site import SECRET
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 UP = 0.25
 """Seconds: the budget is 50 ms at the 99th percentile (benchmarks measure it); the median of a busy machine keeps to this."""

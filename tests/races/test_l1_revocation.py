@@ -16,6 +16,8 @@ from tests.services.redis import RedisServer
 from tests.support.asgi import Conversation, Scope, websocket_scope
 from tests.support.site import COOKIE
 
+pytestmark = pytest.mark.alone
+
 UP = 0.25
 """Seconds: the budget is 50 ms (benchmarks measure it); a busy machine may need more, and CI never fails on a time."""
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.races.limited import AT_ONCE
 
+pytestmark = pytest.mark.alone
+
 PROCESSES = 4
 SERVICES = [pytest.param("redis_url", marks=pytest.mark.redis), pytest.param("cluster_url", marks=pytest.mark.cluster)]
 

@@ -10,6 +10,8 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from tests.support.site import SECRET
 
+pytestmark = pytest.mark.alone
+
 PROCESSES = 4
 TIMES = 100
 

@@ -11,6 +11,8 @@ from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
 from tests.support.site import SECRET
 
+pytestmark = pytest.mark.alone
+
 PROCESSES = 4
 TIMES = 25
 SERVICES = [pytest.param("redis_url", marks=pytest.mark.redis), pytest.param("cluster_url", marks=pytest.mark.cluster)]

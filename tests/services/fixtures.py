@@ -36,6 +36,8 @@ MARK_OF_FIXTURE = {
 }
 _STARTING_KEYCLOAK = pytest.StashKey[Keycloak]()
 SERVICE_MARKS = (*dict.fromkeys(MARK_OF_FIXTURE.values()), "server")
+STARTED_ONCE = {"sentinel", "keycloak", "browser"}
+"""Services that several processes of one run should not each start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+        marks = {mark.name for mark in item.iter_markers()}
+        if marks & STARTED_ONCE or ("slow" in marks and "server" not in marks):
+            item.add_marker("alone")
     # Keycloak takes its time to start, so what needs it comes last.
     items.sort(key=lambda item: item.get_closest_marker("keycloak") is not None)
     if config.getoption("unit"):

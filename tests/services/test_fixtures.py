@@ -1,13 +1,6 @@
 """Marks follow from the fixtures that a test uses, and `--unit` keeps to what needs none."""
 
-import re
-from pathlib import Path
-
 import pytest
-
-from tests.services.fixtures import SERVICE_MARKS
-
-PROJECT = Path(__file__).parents[2]
 
 _TESTS = """
     import pytest
@@ -22,7 +15,7 @@ _TESTS = """
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project of four tests that may ask for services."""
-    marks = "\n".join(f"  {mark}: service" for mark in ("redis", "sentinel", "cluster", "keycloak", "browser"))
+    marks = "\n".join(f"  {mark}: service" for mark in ("redis", "sentinel", "cluster", "keycloak", "browser", "alone"))
     pytester.makeini(f"[pytest]\naddopts = -p tests.services.fixtures\nmarkers =\n{marks}")
     pytester.makepyfile(_TESTS)
     return pytester
@@ -48,7 +41,9 @@ def test_unit_refuses_a_service_asked_for_at_run_time(project: pytest.Pytester) 
     result.stdout.fnmatch_lines(["*without the mark 'redis' asked for redis_server: mark it.*"])
 
 
-def test_the_two_runs_of_all_tests_leave_nothing_out() -> None:
-    """What the first one of `noxfile.py tests` leaves to the second is what the second selects."""
-    (selected,) = re.findall(r'^SERVED_OR_SLOW = "(.+)"$', (PROJECT / "noxfile.py").read_text(), re.MULTILINE)
-    assert set(selected.split(" or ")) == {*SERVICE_MARKS, "slow"}
+def test_what_a_run_starts_once_is_tested_alone(project: pytest.Pytester) -> None:
+    """Two processes of one run would each start a Keycloak."""
+    project.makepyfile(test_once="def test_keycloak(keycloak): pass")
+    result = project.runpytest("--collect-only", "-q", "-m", "alone")
+    result.stdout.fnmatch_lines(["*::test_keycloak"])
+    result.stdout.no_fnmatch_line("*::test_redis")

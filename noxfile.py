@@ -91,7 +91,7 @@ def tests(session: nox.Session) -> None:
         alone = ["-m", "alone", "--cov-append", "--cov-report=term-missing:skip-covered"]
         runs = [["--cov", *together], ["--cov", *alone]]
     else:
-        runs = [["-m", "not sentinel and not cluster and not keycloak and not browser and not slow", *ALL_CORES]]
+        runs = [["-m", "not alone and not cluster and not slow", *ALL_CORES]]
     for arguments in runs:
         session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
 

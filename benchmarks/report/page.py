@@ -125,6 +125,8 @@ def _provenance(result: Result, newest: Result | None) -> str:
     before, after = result.load
     said = [f"Measured {result.machine['date'].replace('T', ' ')[:16]} UTC in {result.seconds:.0f} s"]
     said.append(f"load {before:.1f} before, {after:.1f} after")
+    if "loop" in result.machine:
+        said.append(f"a million additions in Python took {result.machine['loop']:.0f} ms of CPU before it")
     if newest is not None and (_machine(result), result.machine["commit"]) != (_machine(newest), newest.machine["commit"]):
         said.append(f"{_machine(result)}, commit {result.machine['commit']}")
     return "; ".join(said) + "."

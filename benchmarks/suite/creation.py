@@ -44,7 +44,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _row(contender: Contender, in_flight: int, rounds: Sequence[list[float]], failures: Sequence[str], trips: float) -> Row:
-    if failures and contender.is_ours:
+    if failures and contender.is_ours and in_flight == 1:  # of a rush, how many succeed is what is measured
         raise ContenderFailed(f"{contender.name} failed to create sessions: {failures[0]}")
     succeeded = [latency for latencies in rounds for latency in latencies]
     asked = len(succeeded) + len(failures)
@@ -68,7 +68,9 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
     alone, at_once = sorted(ours, key=lambda row: int(row["in_flight"]))
     logins = [row for row in rows if row["contender"].startswith("asgi_session login") and row["in_flight"] == alone["in_flight"]]
     login = max(logins, key=lambda row: float(row["p95"]))
-    everything = min(row["succeeded"] for row in rows if row["contender"].startswith("asgi_session"))
+    rush = [row for row in rows if row["contender"].startswith("asgi_session") and row["in_flight"] == at_once["in_flight"]]
+    everything = min(row["succeeded"] for row in rush if "cap" not in row["contender"])
+    capped = min((row["succeeded"] for row in rush if "cap" in row["contender"]), default=100.0)
     said = f"{at_once['in_flight']:,} sessions created at once"
     return [
         at_most("session creation: trips", 1, alone["trips"], slack=0.05),
@@ -76,6 +78,7 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
         at_most("session creation, one at a time, p95", 10, alone["p95"], "ms", miss=_DISTURBED),
         at_most("login, the package's own part (no provider is asked yet), p95", 100, login["p95"], "ms", miss=_DISTURBED),
         at_least(f"{said}: succeed", 100, everything, "%"),
+        at_least("the same, all of one user under a cap: succeed", 100, capped, "%", miss=_TOO_LONG),
         at_most(f"{said}: p95", 50, at_once["p95"], "ms", miss=_SLOW),
     ]
 
@@ -83,6 +86,11 @@ def budgets(rows: Sequence[Row]) -> list[Verdict]:
 _DISTURBED = Miss(
     "a creation is one trip and some tenths of a millisecond of CPU; what is longer is the machine's, which did something else.",
     "an idle machine.",
+)
+_TOO_LONG = Miss(
+    "Redis runs the scripts of a rush one after the other, and those of a cap look at the user's other sessions: a thousand "
+    "took longer on this machine than a command may, 250 ms, so the last ones were answered by 503.",
+    "a faster machine, more workers and nodes to share the rush, or a longer `operation_timeout`.",
 )
 _SLOW = Miss(
     "all of them are made by one process on one core, so the last one waits for all the others; the p95 is little less than the "

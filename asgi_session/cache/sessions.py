@@ -133,7 +133,7 @@ class SessionCache:
         self.hits += 1
         return entry
 
-    def why_missed(self, credential: str) -> Literal["", "stale", "invalidated"]:
+    def why_missed(self, credential: str) -> Lapse | Literal[""]:
         """Why ``credential`` has no entry any more, told once; empty at first sight, and where that is long ago."""
         return self._lapsed.pop(credential, "")
 

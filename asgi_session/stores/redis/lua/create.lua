@@ -38,14 +38,9 @@ if not lives then
   return {text(now), text(us), {}} -- it ended before it began: nothing is kept
 end
 local evicted = {}
-if excess > 0 then
-  begin(KEYS[2])
-end
 for at = 1, math.min(excess, #others) do
   evicted[at] = others[at].digest
-  publish(KEYS[2], 'ended', evicted[at], '')
-  redis.call('DEL', string.sub(KEYS[2], 1, -2) .. 's:' .. evicted[at])
-  redis.call('ZREM', KEYS[3], evicted[at])
+  remove(string.sub(KEYS[2], 1, -2) .. 's:' .. evicted[at], KEYS[2], evicted[at], ARGV[4])
 end
 local number = issue(KEYS[2], us, absolute)
 redis.call('HSET', KEYS[1], 'v', SCHEMA, 'c', text(now), 'l', text(now), 'i', text(idle), 'x', text(now + absolute),

@@ -149,16 +149,20 @@ local function moved(session)
   return marker[1] == 'moved' and marker[2] or nil
 end
 
--- Ends a session; returns whether it was live.
-local function forget(session, bucket, digest, us)
-  local found = live(session, bucket, us)
-  local tag = redis.call('HGET', session, 't')
+-- Ends a session and forgets it; `tag`: of its user, where it has one.
+local function remove(session, bucket, digest, tag)
   begin(bucket)
   publish(bucket, 'ended', digest, '')
   redis.call('DEL', session)
   if tag then
     redis.pcall('ZREM', index_of(bucket, tag), digest) -- refused where a Cluster has the index elsewhere just now: a list drops it
   end
+end
+
+-- The same of one that may be over already; returns whether it was live.
+local function forget(session, bucket, digest, us)
+  local found = live(session, bucket, us)
+  remove(session, bucket, digest, redis.call('HGET', session, 't'))
   return found ~= nil
 end
 

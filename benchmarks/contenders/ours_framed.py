@@ -1,68 +1,31 @@
 """asgi_session around the same applications in which peers that need a framework are measured."""
 
-from typing import Any
 from uuid import uuid4
 
+from benchmarks.contenders.framed import fastapi_application, litestar_handlers, quart_application
 from benchmarks.contenders.ours import limit_around, sessions_around
 from benchmarks.contenders.site import NAME, ASGIApp, Site
 
 
 def litestar(site: Site, miss: bool = False) -> ASGIApp:
-    """As Litestar's own sessions are measured: the handlers are the same."""
-    from litestar import Litestar, Request, get, post
+    """As Litestar's own sessions are measured."""
+    from litestar import Litestar
 
-    @get("/read", media_type="text/plain")
-    async def read(request: Request[Any, Any, Any]) -> str:
-        name: str = request.session["name"]
-        return name
-
-    @post("/login", status_code=200, media_type="text/plain")
-    async def login(request: Request[Any, Any, Any]) -> str:
-        request.set_session(site.data)
-        return NAME
-
-    return sessions_around(Litestar([read, login]), site, miss=miss)
+    return sessions_around(Litestar(litestar_handlers(site)), site, miss=miss)
 
 
 def quart(site: Site, miss: bool = False) -> ASGIApp:
-    """As quart-session is measured: the handlers are the same."""
-    from quart import Quart, session
-
+    """As quart-session is measured."""
     from asgi_session.adapters.quart import ScopeSessionInterface
 
-    app = Quart(__name__)
+    app = quart_application(site)
     app.session_interface = ScopeSessionInterface()  # type: ignore[assignment]  # typed by Quart as its default
-
-    @app.get("/read")
-    async def read() -> str:
-        name: str = session["name"]
-        return name
-
-    @app.post("/login")
-    async def login() -> str:
-        session.update(site.data)
-        return NAME
-
     return sessions_around(app, site, miss=miss)
 
 
 def fastapi(site: Site, rules: int = 1) -> ASGIApp:
     """Sessions with data, as Starlette's cookie is measured."""
-    from fastapi import FastAPI, Request
-    from fastapi.responses import PlainTextResponse
-
-    app = FastAPI()
-
-    @app.get("/read")
-    async def read(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(request.session["name"])
-
-    @app.post("/login")
-    async def login(request: Request) -> PlainTextResponse:
-        request.session.update(site.data)
-        return PlainTextResponse(NAME)
-
-    return sessions_around(app, site, rules)
+    return sessions_around(fastapi_application(site), site, rules)
 
 
 def fastapi_user(site: Site, miss: bool = False) -> ASGIApp:

@@ -2,6 +2,7 @@
 
 from starlette.middleware.sessions import SessionMiddleware
 
+from benchmarks.contenders.framed import fastapi_application
 from benchmarks.contenders.site import SECRET, ASGIApp, Site, application, filling_session, of_session
 
 
@@ -12,19 +13,6 @@ def cookie(site: Site) -> ASGIApp:
 
 def fastapi(site: Site) -> ASGIApp:
     """A FastAPI application behind it."""
-    from fastapi import FastAPI, Request
-    from fastapi.responses import PlainTextResponse
-
-    app = FastAPI()
-
-    @app.get("/read")
-    async def read(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(request.session["name"])
-
-    @app.post("/login")
-    async def login(request: Request) -> PlainTextResponse:
-        request.session.update(site.data)
-        return PlainTextResponse(request.session["name"])
-
+    app = fastapi_application(site)
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
     return app

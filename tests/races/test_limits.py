@@ -1,29 +1,19 @@
 """Real processes that share a rate limit, and whose handlers block their event loops now and then."""
 
-import asyncio
-import json
-import sys
-
 import pytest
 
 from tests.races.limited import AT_ONCE
+from tests.races.together import PROCESSES, answers_of_processes
 
 pytestmark = pytest.mark.alone
 
-PROCESSES = 4
 SERVICES = [pytest.param("redis_url", marks=pytest.mark.redis), pytest.param("cluster_url", marks=pytest.mark.cluster)]
 
 
 async def granted_to_processes(url: str, namespace: str, limit: str, rounds: int) -> list[float]:
     """The moments at which processes that begin together were granted something, in order."""
-    arguments = ["-m", "tests.races.limited", url, namespace, limit, str(rounds)]
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    processes = [await asyncio.create_subprocess_exec(sys.executable, *arguments, **pipes) for _ in range(PROCESSES)]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    answers = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
-    return sorted(moment for answer, _ in answers for moment in json.loads(answer))
+    answers = await answers_of_processes("tests.races.limited", url, namespace, limit, str(rounds))
+    return sorted(moment for granted in answers for moment in granted)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,33 +1,23 @@
 """Real processes in which one user logs in at the same moment."""
 
-import asyncio
-import json
-import sys
-
 import pytest
 
 from asgi_session import SessionManager
 from asgi_session.redis import RedisClient
 from asgi_session.stores.redis import RedisStore
+from tests.races.together import PROCESSES, answers_of_processes
 from tests.support.site import SECRET
 
 pytestmark = pytest.mark.alone
 
-PROCESSES = 4
 TIMES = 25
 SERVICES = [pytest.param("redis_url", marks=pytest.mark.redis), pytest.param("cluster_url", marks=pytest.mark.cluster)]
 
 
 async def logins(url: str, namespace: str, limit: int, when_full: str) -> list[str | None]:
     """The credentials that processes which begin together were given; None for each refusal."""
-    arguments = ["-m", "tests.races.logins", url, namespace, str(limit), when_full, str(TIMES)]
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    processes = [await asyncio.create_subprocess_exec(sys.executable, *arguments, **pipes) for _ in range(PROCESSES)]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    answers = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
-    return [credential for answer, _ in answers for credential in json.loads(answer)]
+    answers = await answers_of_processes("tests.races.logins", url, namespace, str(limit), when_full, str(TIMES))
+    return [credential for made in answers for credential in made]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -86,3 +86,25 @@ def test_a_benchmark_that_fails_does_not_lose_the_others(
     assert {path.name for path in (tmp_path / "quick" / "results").iterdir()} == {"working.json"}
     assert "## working" in (tmp_path / "quick" / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert "broken" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(("arguments", "attempts"), [(["--quick"], 2), ([], 1)])
+def test_only_a_quick_run_tries_again(
+    arguments: list[str], attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once: a machine that stood still is no rot. A result that is published is that of the first attempt."""
+    tried = []
+
+    def measure(lab: Lab) -> Iterator[Row]:
+        tried.append(lab)
+        if len(tried) < 2:
+            raise TimeoutError
+        return iter(())
+
+    monkeypatch.setattr(command, "all_benchmarks", lambda: {"stalls": Benchmark("stalls", "stalls", "", [], measure)})
+    for name in ("QUICK", "RESULTS", "DOCS"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    assert command.main(arguments) == (0 if attempts == 2 else 1)
+    assert len(tried) == attempts

@@ -23,6 +23,7 @@ from .exceptions import (
     TokenExpired,
     TokenInvalid,
 )
+from .fingerprint import FingerprintPolicy
 from .lifetimes import Lifetimes
 from .manager import SessionManager, StoredSession
 from .middleware import SessionMiddleware
@@ -38,6 +39,7 @@ __all__ = [
     "CachePolicy",
     "ConfigurationError",
     "FailureBudget",
+    "FingerprintPolicy",
     "JWTVerifier",
     "KeysUnavailable",
     "Lifetimes",

@@ -30,6 +30,11 @@ def insufficient_scope(*scopes: str) -> str:
     return f'{_challenge("insufficient_scope", "The token lacks a scope.")}, scope="{wanted}"'
 
 
+def insufficient_user_authentication(description: str) -> str:
+    """For a 401: the session is good, but this client has to log in itself (RFC 9470 §3)."""
+    return _challenge("insufficient_user_authentication", description)
+
+
 def _challenge(error: str, description: str) -> str:
     text = _NOT_DESCRIPTION.sub("?", description)[:256]
     return f'Bearer realm="{REALM}", error="{error}", error_description="{text}"'

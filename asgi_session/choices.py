@@ -8,6 +8,7 @@ from .cache.policy import CachePolicy, ValidationPolicy
 from .client_address import TrustedProxies
 from .csrf import CSRFPolicy
 from .exceptions import Problem
+from .fingerprint import FingerprintPolicy
 from .ratelimit.rules import FailureBudget, RateLimit, problems_of
 from .stages.full import OnStoreError
 from .tokens.base import TokenVerifier
@@ -42,6 +43,9 @@ class Choices:
         self.cache = given.one("cache", cache, CachePolicy, default=CachePolicy(), fix=fix)
         fix = "Pass a ValidationPolicy."
         self.validation = given.one("validation", validation, ValidationPolicy, default=ValidationPolicy(), fix=fix)
+        remembered = self.validation.fingerprint
+        usable = isinstance(remembered, FingerprintPolicy) and not remembered.problems()
+        self.fingerprint = remembered if usable else None
         self.proxies = self._proxies_of(trusted_proxies)
         self.on_store_error: OnStoreError = on_store_error
 

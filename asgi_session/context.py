@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .tokens.base import VerifiedToken
     from .transaction import Transaction
 
-Context = tuple[bytes, bytes, bytes, str]
+Context = tuple[bytes | str, ...]
 CredentialKind = Literal["anonymous", "cookie", "bearer-session", "bearer-jwt"]
 
 
@@ -29,9 +29,10 @@ class Verdict(NamedTuple):
     """Whether an earlier judgement was still good."""
     reason: str
     """Stable and of few values. Accepted: ``"valid"``; after a full validation of what was known before, why it was due:
-    ``"context"`` (another user agent or network), ``"stale"`` (too long ago), ``"invalidated"`` (it changed, or news of it may have
-    been missed), ``"route"``, ``"touch"``, or ``"asked"`` (the handler called ``require_fresh``). Not: ``"anonymous"``,
-    ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``."""
+    ``"context"`` (another network, user agent or device), ``"stale"`` (too long ago), ``"invalidated"`` (it changed, or news of it
+    may have been missed), ``"route"``, ``"touch"``, or ``"asked"`` (the handler called ``require_fresh``). Not: ``"anonymous"``,
+    ``"ambiguous"``, ``"unsigned"``, ``"absent"``, ``"unavailable"``; and where the client is another one than the session was made
+    for, ``"step_up"`` or ``"revoked"``, as ``FingerprintPolicy.on_mismatch`` says."""
 
 
 NOTHING_PRESENTED = Verdict("quick", False, "anonymous")
@@ -77,7 +78,7 @@ class Request:
     presented: str | None = None
     """The credential as it came, not judged yet."""
     context: Context | None = None
-    """What a verdict on the credential is bound to: user agent, accept headers, network."""
+    """What a verdict on the credential is bound to: network, user agent, accept headers, device."""
     key: "StoreKey | None" = None
     """Where its session is, once its signature was found good; None where the quick tier has accepted it."""
     escalated: str = ""

@@ -12,6 +12,7 @@ from typing import Any
 from . import codec
 from .counts import Counters, SessionHealth
 from .exceptions import ConfigurationError, SessionConflict, SessionError
+from .fingerprint import FINGERPRINT
 from .hold import Hold
 from .ids import StoreKey, new_session_id, parse_handle, random_bucket, store_key, user_bucket
 from .lifetimes import finite
@@ -111,13 +112,16 @@ class SessionManager:
         With ``lifetime`` (seconds) it ends then, idle or not; it never outlives ``absolute_timeout``.
 
         Raises:
-            SessionError: ``user_id`` is no text, or an empty one. None makes a session of nobody.
+            SessionError: ``user_id`` is no text, or an empty one (None makes a session of nobody); or ``metadata`` has the name
+                ``fingerprint``, which is the middleware's own.
             SessionValueError: a value can't be stored.
             SessionCapReached: the user has as many sessions as ``session_cap`` allows, and it says "refuse".
             StoreUnavailable: it may or may not exist; nobody knows its credential.
         """
         if user_id is not None:
             require_user_id(user_id)
+        if metadata is not None and FINGERPRINT in metadata:
+            raise SessionError(f"metadata may not have the name {FINGERPRINT!r}: it is the middleware's own. Use another name.")
         encoded = {key: codec.encode(key, value) for key, value in (data or {}).items()}
         codec.check_size(encoded)
         lifetimes = self._engine.lifetimes if lifetime is None else self._engine.lifetimes.limited_to(lifetime)
@@ -278,7 +282,7 @@ def _stored(record: Record, credential: str | None = None) -> StoredSession:
         expires_at=record.deadline,
         revoked_at=record.revoked_at,
         version=record.version,
-        metadata=record.metadata,
+        metadata={name: value for name, value in record.metadata.items() if name != FINGERPRINT},
         data={key: codec.decode(value) for key, value in record.data.items()},
         credential=credential,
     )

@@ -2,6 +2,7 @@
 
 It knows what a handler did to it, and passes the verbs (login, logout …) to its transaction. It holds nothing of the store.
 """
+# Longer than 300 lines: a dictionary has many ways in, and each of them has to notice.
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any, Self
@@ -72,6 +73,18 @@ class Session(dict[str, Any]):
         """When it ends if no request comes any more, seconds since the epoch. None while new."""
         record = self._record()
         return record.deadline if record is not None else None
+
+    @property
+    def client_changes(self) -> tuple[str, ...]:
+        """In which parts of the fingerprint this client differs from the one for whom the session was made: ``("user-agent",)``.
+
+        Also where that is tolerated; for decisions of the handler's own, such as to ask for the password again before a payment.
+        """
+        self.accessed = True
+        if self._transaction is None:
+            return ()
+        found = self._transaction.compare_clients()
+        return (*found.changed, *found.missing)
 
     def _record(self) -> "Record | None":
         """What is told about the record depends on the cookie, as its values do."""

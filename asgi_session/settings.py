@@ -15,6 +15,7 @@ from .clock import SYSTEM_CLOCK
 from .cookies import CookiePolicy, SameSite
 from .engine import SessionEngine
 from .exceptions import Problem
+from .fingerprint import FingerprintPolicy, Fingerprints
 from .ids import CredentialSigner
 from .lifetimes import DAY, Lifetimes
 from .session_cap import SessionCap
@@ -115,16 +116,18 @@ class SessionSettings:
             return [replace(problem, field="store") for problem in found]
         return [replace(problem, field=f"store.{problem.field.removeprefix('store.')}") for problem in found]
 
-    def engine(self) -> SessionEngine:
-        """The parts, wired."""
+    def engine(self, fingerprint: FingerprintPolicy | None = None) -> SessionEngine:
+        """The parts, wired. ``fingerprint``: what sessions that are made in requests remember of the clients."""
         link = self.store.link if isinstance(self.store, Coherent) else None
         watches = SessionWatch(self.store, link, self.store.namespace, SYSTEM_CLOCK.monotonic)
-        return SessionEngine(self.store, CredentialSigner(self.secrets or [""]), self.lifetimes, self.cookies, watches, self.cap)
+        signer = CredentialSigner(self.secrets or [""])
+        fingerprints = Fingerprints(fingerprint, self.derived_keys("fingerprint")) if fingerprint is not None else None
+        return SessionEngine(self.store, signer, self.lifetimes, self.cookies, watches, self.cap, fingerprints)
 
-    def derived_key(self, label: str) -> bytes:
-        """A key for another purpose than signing ids; tells nothing about the secret or about the keys of other labels."""
-        secret = self.secrets[0] if self.secrets else ""
-        return hmac.digest(secret.encode("utf-8", "surrogatepass"), f"asgi_session.{label}".encode(), "sha256")
+    def derived_keys(self, label: str) -> list[bytes]:
+        """Keys for another purpose than signing ids, one of each secret; tell nothing about it or the keys of other labels."""
+        secrets = [secret.encode("utf-8", "surrogatepass") for secret in self.secrets or [""]]
+        return [hmac.digest(secret, f"asgi_session.{label}".encode(), "sha256") for secret in secrets]
 
 
 _SECONDS = "Write seconds, such as 3600: of a timedelta its total_seconds(), of a preset its idle or absolute."

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import codec
 from .baseline import NOTHING, Baseline
-from .client_description import Client, metadata
+from .client_description import Client
 from .clock import SYSTEM_CLOCK, reached
 from .context import Verdict
 from .engine import SessionEngine
 from .exceptions import SessionClosed, SessionConflict, SessionError, SessionGone
+from .fingerprint import FINGERPRINT, THE_SAME, Comparison
 from .frozen import LENT
 from .ids import StoreKey, new_session_id, random_bucket, store_key, user_bucket
 from .lifetimes import Lifetimes
@@ -104,7 +105,7 @@ class Transaction:
         require_user_id(user_id)
         require_provider_session(provider_session)
         self._refuse_if_closed()
-        known = metadata(self._client, provider_session)
+        known = self._engine.described(self._client, provider_session)
         await self._engine.finish(self._login(session, user_id, keep, lifetime, known))
 
     async def logout(self, session: Session) -> None:
@@ -164,6 +165,13 @@ class Transaction:
             raise SessionGone("The session ended while this request worked with it; nothing was saved.")
         if outcome is Outcome.CONFLICT:
             raise SessionConflict("Another request saved this session first; nothing was saved. Load it again and decide.")
+
+    def compare_clients(self) -> Comparison:
+        """See :attr:`Session.client_changes`."""
+        fingerprints, record = self._engine.fingerprints, self.record
+        if fingerprints is None or record is None:
+            return THE_SAME
+        return fingerprints.compare(record.metadata.get(FINGERPRINT), self._client)
 
     # -- what the middleware asks for ---------------------------------------------------------------------------------
 
@@ -315,7 +323,7 @@ class Transaction:
         data = self._encoded(dict(dict.items(session)))
         lifetimes = self._engine.lifetimes
         session_id = new_session_id(random_bucket())
-        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, metadata(self._client))
+        draft = Draft(None, lifetimes.idle, lifetimes.absolute, data, self._engine.described(self._client))
         record = await self._saving(session, self._engine.store.create(store_key(session_id), draft))
         self._rebase(session, record, data)
         self._announce(session_id)

@@ -52,17 +52,22 @@ class Wired:
 
 def wire(settings: SessionSettings, choices: Choices) -> Wired:
     """Put the parts together; opens nothing, raises nothing."""
-    engine = settings.engine()
+    validation = choices.validation
+    engine = settings.engine(choices.fingerprint)
     issuers = Issuers(choices.verifiers) if choices.verifiers else None
     limiter, leases = _limiter(settings.store)
-    partitions = Partitions(settings.derived_key("rate-limit"))
-    validation = choices.validation
+    partitions = Partitions(settings.derived_keys("rate-limit")[0])
     sessions = _cache(settings, choices.cache, validation)
     edge = EdgeLimit(limiter, partitions, choices.rate_limits, choices.failed_credentials, _proof(engine.signer, issuers))
     touches = TouchQueue(settings.store) if isinstance(settings.store, Touches) else None
     loader = SessionLoader(settings.store, sessions, settings.lifetimes.touch_after)
     stages: tuple[Stage, ...] = (
-        Resolve(settings.cookies, choices.proxies, verifies_tokens=issuers is not None),
+        Resolve(
+            settings.cookies,
+            choices.proxies,
+            verifies_tokens=issuers is not None,
+            fingerprint=choices.fingerprint,
+        ),
         edge,
         Quick(engine, issuers, edge, cache=sessions, touches=touches, validation=validation, monotonic=SYSTEM_CLOCK.monotonic),
         CSRF(choices.csrf),

@@ -27,6 +27,7 @@ CLASSES = (
     ("csrf.py", "CSRFPolicy"),
     ("session_cap.py", "SessionCap"),
     ("cache/policy.py", "ValidationPolicy"),
+    ("fingerprint.py", "FingerprintPolicy"),
     ("cache/policy.py", "CachePolicy"),
     ("tokens/verifier.py", "JWTVerifier"),
     ("tokens/policies.py", "ClaimsPolicy"),

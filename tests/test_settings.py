@@ -89,12 +89,12 @@ async def test_the_stores_own_mistakes_are_listed() -> None:
 
 @pytest.mark.security("ST-05")
 def test_keys_for_other_purposes() -> None:
-    """Each label has a key of its own; all differ between secrets, and none is the secret."""
+    """Each label has a key of its own of each secret; all differ between secrets, and none is the secret."""
     settings, other = SessionSettings([SECRET, "old"]), SessionSettings("old")
-    keys = [settings.derived_key("a"), settings.derived_key("b"), other.derived_key("a")]
-    assert len({*keys, SECRET.encode()}) == 4
+    keys = [*settings.derived_keys("a"), *settings.derived_keys("b")]
+    assert len({*keys, SECRET.encode(), b"old"}) == 6
     assert all(len(key) == 32 for key in keys)
-    assert settings.derived_key("a") == SessionSettings(SECRET).derived_key("a")
+    assert settings.derived_keys("a") == [*SessionSettings(SECRET).derived_keys("a"), *other.derived_keys("a")]
 
 
 async def test_all_mistakes_come_at_once() -> None:

@@ -82,6 +82,11 @@ class SessionLoader:
                 return answer
         return await self._load(self._cache, key, credential, context)
 
+    def distrust(self, credential: str) -> None:
+        """Who presented ``credential`` was not let in, although its session is live: whoever comes next is looked at in full."""
+        if self._cache is not None:
+            self._cache.distrust(credential)
+
     async def _load(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
         load = self._joinable[key] = _Load(cache.begin(key))
         answer: Snapshot | _GivenUp | None = _GIVEN_UP

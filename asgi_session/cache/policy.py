@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..arguments import is_number, shown, texts
 from ..exceptions import Problem
+from ..fingerprint import FingerprintPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class CachePolicy:
 class ValidationPolicy:
     """When the quick tier is not enough: for sessions the full one asks the store, for JWTs it verifies signature and claims again.
 
-    Without asking: where the request comes from another context than the one that was validated (user agent, accept headers,
-    network), the full tier looks.
+    Without asking: where the request comes from another context than the one that was validated (network, user agent, accept
+    headers, what browsers tell of the device, and whatever else ``fingerprint`` names), the full tier looks.
     """
 
     full_every: float = 60.0
@@ -53,6 +54,9 @@ class ValidationPolicy:
     always_full: str | Sequence[str] = ()
     """Paths whose requests, with a session or token, are always validated in full: ``"/account"`` exactly, ``"/admin/*"`` with
     everything below."""
+    fingerprint: FingerprintPolicy | None = FingerprintPolicy()  # noqa: RUF009  # a frozen value
+    """What a session remembers of the client for whom it was made, and what happens when the full tier finds another one. None:
+    nothing is remembered or compared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "always_full", tuple(map(str, texts(self.always_full))))
@@ -66,4 +70,8 @@ class ValidationPolicy:
             if not path.startswith("/") or "*" in path.removesuffix("/*"):
                 fix = 'Start it with "/", and use "*" only as the end "/*".'
                 found.append(Problem(f"validation.always_full[{at}]", f"{shown(path)} is no path.", fix))
+        if isinstance(self.fingerprint, FingerprintPolicy):
+            found += self.fingerprint.problems()
+        elif self.fingerprint is not None:
+            found.append(Problem("validation.fingerprint", f"is {shown(self.fingerprint)}.", "Pass a FingerprintPolicy, or None."))
         return found

@@ -29,7 +29,7 @@ _MOST_LAPSED = 1000
 Lapse = Literal["stale", "invalidated"]
 
 Context = tuple[bytes | str, ...] | None
-"""What a verdict is bound to: user agent, accept headers, network."""
+"""What a verdict is bound to: network, user agent, accept headers, device."""
 
 
 class Entry:
@@ -136,6 +136,12 @@ class SessionCache:
     def why_missed(self, credential: str) -> Lapse | Literal[""]:
         """Why ``credential`` has no entry any more, told once; empty at first sight, and where that is long ago."""
         return self._lapsed.pop(credential, "")
+
+    def distrust(self, credential: str) -> None:
+        """Let nobody ride on the verdict about ``credential``: who presented it was not let in."""
+        entry = self._entries.get(credential)
+        if entry is not None:
+            entry.context = None
 
     def begin(self, key: StoreKey) -> Fill:
         """Say that the store is about to be asked for ``key``."""

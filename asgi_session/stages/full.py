@@ -2,6 +2,7 @@
 
 Absent, invalid and unavailable stay three answers: a cookie whose session is gone makes the request anonymous, a bearer whose
 session is gone or whose token is bad is told so (401), and where nobody can tell the answer is 503 and the cookie stays (rule 1).
+A session that is live is compared with its client, too (``strangers.py``).
 """
 
 import logging
@@ -18,6 +19,7 @@ from . import conclude
 from .base import Answer, Rejection, bearer_refused, unavailable
 from .edge_limit import EdgeLimit
 from .quick import UNKNOWN_SESSION
+from .strangers import Strangers
 
 log = logging.getLogger("asgi_session.store")
 
@@ -27,8 +29,12 @@ _VALID = Verdict("full", False, "valid")
 # why the quick tier was not enough
 _VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "invalidated", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
+_TURNED_AWAY = {"step_up": Verdict("full", False, "step_up"), "revoke": Verdict("full", False, "revoked")}
 _UNAVAILABLE = Verdict("full", False, "unavailable")
 _EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))
+_STEP_UP = bearer_refused(
+    401, "Unauthorized", "step_up", challenges.insufficient_user_authentication("The session was made for another client. Log in.")
+)
 _BAD_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token is not valid."))
 
 
@@ -48,6 +54,7 @@ class Full:
         self._issuers = issuers
         self._edge = edge
         self._on_store_error = on_store_error
+        self._strangers = Strangers(engine.fingerprints) if engine.fingerprints is not None else None
 
     def __call__(self, request: Request) -> Answer:
         """See the module."""
@@ -63,13 +70,30 @@ class Full:
             snapshot = await self._loader.load(key, presented, request.context)
         except StoreError as error:
             return self._store_failed(request, key, error)
-        if snapshot is not None:
-            conclude.session(request, self._engine, snapshot, conclude.principal_of(snapshot.record), _VALID_FOR[request.escalated])
-            return None
-        if request.cookie is None:
-            return UNKNOWN_SESSION
-        conclude.without_session(request, self._engine, _ABSENT, key)
+        if snapshot is None:
+            return self._without_session(request, key, _ABSENT, UNKNOWN_SESSION)
+        if self._strangers is not None:
+            action = self._strangers.look(request, snapshot.record)
+            if action is not None:
+                return await self._turn_away(request, key, action)
+        conclude.session(request, self._engine, snapshot, conclude.principal_of(snapshot.record), _VALID_FOR[request.escalated])
         return None
+
+    def _without_session(self, request: Request, key: StoreKey, verdict: Verdict, for_bearer: Rejection) -> Rejection | None:
+        if request.cookie is None:
+            return for_bearer
+        conclude.without_session(request, self._engine, verdict, key)
+        return None
+
+    async def _turn_away(self, request: Request, key: StoreKey, action: Literal["step_up", "revoke"]) -> Rejection | None:
+        """The session is live, and not for this client."""
+        self._loader.distrust(request.presented or "")
+        if action == "revoke":
+            try:
+                await self._engine.end(key)
+            except StoreError as error:
+                return self._store_failed(request, key, error)
+        return self._without_session(request, key, _TURNED_AWAY[action], _STEP_UP if action == "step_up" else UNKNOWN_SESSION)
 
     def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)

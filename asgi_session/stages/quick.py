@@ -1,8 +1,8 @@
 """Plainly bad, or known to be good? Without I/O: a credential that we did not sign costs nothing more than its hash.
 
-A session or token that was validated a moment ago is accepted from the cache, if this request comes from the same context (user
-agent, accept headers, network): a stolen credential does not ride on its owner's verdict (design rule 9). The rest is for the full
-tier.
+A session or token that was validated a moment ago is accepted from the cache, if this request comes from the same context (network,
+user agent, accept headers, device): a stolen credential does not ride on its owner's verdict (design rule 9). The rest is for the
+full tier.
 """
 
 from collections.abc import Callable

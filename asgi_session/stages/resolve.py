@@ -6,13 +6,14 @@ the query or a body (ID-10).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 
 from .. import challenges
 from ..client_address import TrustedProxies, network_of
 from ..context import Request, Verdict
 from ..cookies import AMBIGUOUS, FORWARDING, MAX_COOKIE_HEADER, Ambiguous, CookiePolicy, Headers, find_cookie
+from ..fingerprint import FingerprintPolicy
 from ..ids import looks_like_credential
 from .base import Rejection, bearer_refused
 
@@ -23,7 +24,8 @@ MAX_JOINED = max(MAX_AUTHORIZATION, MAX_COOKIE_HEADER)
 _BEARER = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 
-_READ = FORWARDING | {b"authorization", b"cookie", b"host", b"user-agent", b"accept-language", b"accept-encoding"}
+_CONTEXT = frozenset({b"user-agent", b"accept-language", b"accept-encoding", b"sec-ch-ua-platform", b"sec-ch-ua-mobile"})
+_READ = FORWARDING | {b"authorization", b"cookie", b"host"} | _CONTEXT
 _AMBIGUOUS = Verdict("quick", False, "ambiguous")
 
 _TWICE = bearer_refused(400, "Bad Request", "invalid_request", challenges.invalid_request("Send one Authorization header."))
@@ -33,10 +35,20 @@ _MALFORMED = bearer_refused(400, "Bad Request", "invalid_request", challenges.in
 class Resolve:
     """The first stage."""
 
-    def __init__(self, cookies: CookiePolicy, proxies: TrustedProxies, *, verifies_tokens: bool) -> None:
+    def __init__(
+        self,
+        cookies: CookiePolicy,
+        proxies: TrustedProxies,
+        *,
+        verifies_tokens: bool,
+        fingerprint: FingerprintPolicy | None = None,
+    ) -> None:
         self._cookies = cookies
         self._proxies = proxies
         self._verifies_tokens = verifies_tokens
+        headers = () if fingerprint is None else fingerprint.headers
+        self._more = tuple(name.encode() for name in headers if name.encode() not in _CONTEXT)
+        self._read = _READ | set(self._more)
 
     def __call__(self, request: Request) -> Rejection | None:
         """See the module."""
@@ -48,7 +60,7 @@ class Resolve:
         found: dict[bytes, bytes] = dict(headers)
         repeated = len(found) != len(headers)
         if repeated:
-            found = _joined(headers)
+            found = _joined(headers, self._read)
         if b"authorization" in found:
             twice = repeated and sum(name == b"authorization" for name, _ in headers) > 1
             rejection = self._bearer(request, found[b"authorization"], twice)
@@ -58,11 +70,15 @@ class Resolve:
             self._cookie(request, found)
         if request.presented is not None:
             request.context = (
+                network_of(address) if address is not None else "",
                 found.get(b"user-agent", b""),
                 found.get(b"accept-language", b""),
                 found.get(b"accept-encoding", b""),
-                network_of(address) if address is not None else "",
+                found.get(b"sec-ch-ua-platform", b""),
+                found.get(b"sec-ch-ua-mobile", b""),
             )
+            if self._more:
+                request.context += tuple(found.get(name, b"") for name in self._more)
         return None
 
     def _cookie(self, request: Request, headers: Mapping[bytes, bytes]) -> None:
@@ -104,11 +120,11 @@ def _is_token68(token: bytes) -> bool:
     return bool(characters) and not characters.translate(None, _TOKEN68)
 
 
-def _joined(headers: Headers) -> dict[bytes, bytes]:
+def _joined(headers: Headers, read: Set[bytes]) -> dict[bytes, bytes]:
     """The headers that are read here, where some header came in several lines (HTTP/2 splits Cookie, IN-04)."""
     found: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in _READ:
+        if name in read:
             if name not in found:
                 found[name] = value
             elif len(found[name]) <= MAX_JOINED:  # what is too long already stays so; joining it on would take quadratic time

@@ -2,10 +2,13 @@
 
 import pytest
 
+from ..codec import MAX_RECORD_BYTES
 from ..exceptions import StoreError
 from ..record import Changes, Conflict, Record
 from ..stores.base import SessionStore
 from .base import Contract, facts, key_beside, proves
+
+DESCRIBED = {"network": "192.0.2.0/24", "fingerprint": "Tw9R4uR5Ta8VR33Y0W8KGPeb2zfR6w"}
 
 
 class IdentityContract(Contract):
@@ -15,7 +18,7 @@ class IdentityContract(Contract):
     @proves("LC-01", "LC-04")
     async def test_a_new_id_kills_the_old_one(self, store: SessionStore, user_id: str | None) -> None:
         """The session is found under its new id only, with the same user, birth, absolute end, metadata and unchanged keys."""
-        made = await self.make(store, user_id, {"keep": b"1", "set": b"1", "gone": b"1"}, metadata={"network": "192.0.2.0/24"})
+        made = await self.make(store, user_id, {"keep": b"1", "set": b"1", "gone": b"1"}, metadata=DESCRIBED)
         await self.pass_units(store, 2)
         new = key_beside(made.key)
         moved = await store.regenerate(made.key, new, Changes(set={"set": b"2"}, remove=frozenset({"gone"})), user_id=user_id)
@@ -69,7 +72,7 @@ class IdentityContract(Contract):
     @proves("LC-01", "LC-13")
     async def test_a_new_login_goes_on_with_the_session(self, store: SessionStore) -> None:
         """New times and metadata from now on; the keys that it does not name are those that others saved last."""
-        made = await self.make(store, "ann", {"a": b"1", "b": b"1"}, absolute=12, metadata={"network": "192.0.2.0/24"})
+        made = await self.make(store, "ann", {"a": b"1", "b": b"1"}, absolute=12, metadata=DESCRIBED)
         await store.commit(made.key, Changes(set={"b": b"2", "c": b"2"}))
         await self.pass_units(store, 5)
         new, unit = key_beside(made.key), self.time_unit
@@ -85,6 +88,18 @@ class IdentityContract(Contract):
         assert moved.expires_at - moved.last_seen_at == pytest.approx(30 * unit, abs=0.002)
         await self.pass_units(store, 15)
         assert await store.load(new) is not None
+
+    @proves("LC-16")
+    async def test_a_new_login_is_one_of_its_client(self, store: SessionStore) -> None:
+        """The fingerprint is that of the newest login; a record that is as large as it may be has room for it."""
+        full = {"a": b"x" * (MAX_RECORD_BYTES - 1)}
+        made = await self.make(store, "ann", full, metadata={"fingerprint": "first"})
+        described = {**DESCRIBED, "fingerprint": "y" * 62}
+        login = Changes(login=described, idle_timeout=20 * self.time_unit, lifetime=30 * self.time_unit)
+        moved = await store.regenerate(made.key, key_beside(made.key), login, user_id="ann")
+        assert isinstance(moved, Record)
+        assert (dict(moved.metadata), dict(moved.data)) == (described, full)
+        assert facts(await store.load(moved.key)) == facts(moved)
 
     @proves("LC-01", "LC-13")
     async def test_a_new_login_finds_a_session_whose_id_changed(self, store: SessionStore) -> None:

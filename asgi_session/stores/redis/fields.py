@@ -9,8 +9,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from ...codec import MAX_RECORD_BYTES, too_large
+from ...fingerprint import FINGERPRINT
 from ...ids import StoreKey
-from ...record import NO_METADATA, Changes, Record
+from ...record import NO_METADATA, Changes, Draft, Record
 
 _VALUE = b"d:"
 
@@ -27,7 +28,7 @@ def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes
     """
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     user = fields.get(b"u")
-    metadata = fields.get(b"m")
+    metadata, fingerprint = fields.get(b"m"), fields.get(b"f")
     return Record(
         key=key,
         user_id=user.decode("utf-8", "surrogatepass") if user is not None else None,
@@ -40,17 +41,20 @@ def record_of(key: StoreKey, flat: Sequence[bytes], now: bytes, last_seen: bytes
         read_at=int(now) / 1000,
         authenticated_at=int(fields[b"a"]) / 1000 if b"a" in fields else None,
         revoked_at=int(fields[b"r"]) / 1000 if b"r" in fields else None,
-        metadata=_metadata(metadata) if metadata else NO_METADATA,
+        metadata=_metadata(metadata, fingerprint) if metadata or fingerprint else NO_METADATA,
         data=MappingProxyType({_name(field): value for field, value in fields.items() if field[:2] == _VALUE}),
         slid_from=int(fields[b"l"]) / 1000 if last_seen is not None else None,
     )
 
 
-def _metadata(raw: bytes) -> Mapping[str, str]:
+def _metadata(raw: bytes | None, fingerprint: bytes | None) -> Mapping[str, str]:
     try:
-        return MappingProxyType(from_json(raw))
+        found = from_json(raw or b"{}")
     except ValueError:  # half of a surrogate pair, which Python's own decoder reads, as it writes it
-        return MappingProxyType(json.loads(raw))
+        found = json.loads(raw or b"{}")
+    if fingerprint is not None:
+        found[FINGERPRINT] = fingerprint.decode("utf-8", "replace")
+    return MappingProxyType(found)
 
 
 def record_after(key: StoreKey, reply: Sequence[Any]) -> Record:
@@ -73,20 +77,46 @@ def value_arguments(data: Mapping[str, bytes]) -> Iterable[Any]:
 
 
 def metadata_argument(metadata: Mapping[str, str]) -> str:
-    """What is known about where a session was made."""
-    return json.dumps(dict(metadata), separators=(",", ":"))
+    """What is known about where a session was made, but its fingerprint."""
+    return json.dumps({name: value for name, value in metadata.items() if name != FINGERPRINT}, separators=(",", ":"))
+
+
+def fingerprint_arguments(metadata: Mapping[str, str]) -> Iterable[str]:
+    """Field and value of the fingerprint. Together with the rest it would be longer than what Redis keeps compactly (64 bytes)."""
+    if FINGERPRINT in metadata:
+        yield from ("f", metadata[FINGERPRINT])
+
+
+def draft_arguments(draft: Draft, tag: str) -> list[Any]:
+    """``draft`` as ``lua/create.lua`` reads it."""
+    user = draft.user_id
+    cap = draft.cap if user is not None else None
+    return [
+        user.encode("utf-8", "surrogatepass") if user is not None else "",
+        tag,
+        milliseconds(draft.idle_timeout),
+        milliseconds(draft.absolute_timeout),
+        metadata_argument(draft.metadata) if draft.metadata else "",
+        "" if cap is None else cap.limit,
+        int(cap is not None and cap.when_full == "refuse"),
+        *fingerprint_arguments(draft.metadata),
+        *value_arguments(draft.data),
+    ]
 
 
 def change_arguments(changes: Changes) -> list[Any]:
     """``changes`` as ``lua/session.lua`` reads them."""
+    fingerprint = list(fingerprint_arguments(changes.login or NO_METADATA))
     return [
         int(changes.clear),
         "" if changes.idle_timeout is None else milliseconds(changes.idle_timeout),
         "" if changes.lifetime is None else milliseconds(changes.lifetime),
         "" if changes.login is None else metadata_argument(changes.login),
         MAX_RECORD_BYTES,
-        len(changes.set),
+        len(changes.set) + len(fingerprint) // 2,
+        *fingerprint,
         *value_arguments(changes.set),
+        *(["f"] if changes.login is not None and not fingerprint else []),
         *(_VALUE + name.encode("utf-8", "surrogatepass") for name in changes.remove),
     ]
 

@@ -25,7 +25,7 @@ from ...redis.client import RedisClient
 from ...redis.slots import SlotMoving
 from ...session_cap import CAP_REACHED
 from ..base import MAX_LISTED, StoreHealth, StoreStats
-from .fields import change_arguments, metadata_argument, milliseconds, record_after, record_of, value_arguments
+from .fields import change_arguments, draft_arguments, milliseconds, record_after, record_of
 from .keys import Keys
 from .link import RedisLink
 from .scripts import scripts
@@ -73,23 +73,14 @@ class RedisStore:
         tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
         names = [*self._names(key), self._keys.index(key.bucket, tag)]
         cap = draft.cap if draft.user_id is not None else None
-        limit, refuses = ("", False) if cap is None else (cap.limit, cap.when_full == "refuse")
         if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
             lives = min(draft.idle_timeout, draft.absolute_timeout) > 0
-            if refuses and lives and not await self.client.run(self._scripts.room, names[1:], [limit]):
+            refuses = cap is not None and cap.when_full == "refuse" and lives
+            if cap is not None and refuses and not await self.client.run(self._scripts.room, names[1:], [cap.limit]):
                 raise SessionCapReached(CAP_REACHED)
             await self.destroy(replaces)
             replaces = None
-        described = [
-            draft.user_id.encode("utf-8", "surrogatepass") if draft.user_id is not None else "",
-            tag,
-            milliseconds(draft.idle_timeout),
-            milliseconds(draft.absolute_timeout),
-            metadata_argument(draft.metadata) if draft.metadata else "",
-            limit,
-            int(refuses),
-            *value_arguments(draft.data),
-        ]
+        described = draft_arguments(draft, tag)
         if replaces is None:
             made = await self.client.run(self._scripts.create, names, [key.digest, "", *described])
         else:

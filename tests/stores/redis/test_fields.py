@@ -3,7 +3,7 @@
 import pytest
 
 from asgi_session.ids import StoreKey
-from asgi_session.stores.redis.fields import metadata_argument, milliseconds, record_of
+from asgi_session.stores.redis.fields import fingerprint_arguments, metadata_argument, milliseconds, record_of
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,16 @@ def test_metadata_comes_back_as_it_was(text: str) -> None:
     times = [item for field in b"clixgn" for item in (bytes([field]), b"1")]
     record = record_of(StoreKey("000", "digest"), [*times, b"m", metadata_argument({"name": text}).encode()], b"1")
     assert record.metadata == {"name": text}
+
+
+def test_the_fingerprint_has_a_field_of_its_own() -> None:
+    """Beside the rest it would be longer than what Redis keeps compactly; it is read also where there is nothing else."""
+    metadata = {"fingerprint": "x" * 62, "network": "192.0.2.0/24"}
+    assert "x" not in metadata_argument(metadata)
+    assert list(fingerprint_arguments(metadata)) == ["f", "x" * 62]
+    assert not list(fingerprint_arguments({"network": "192.0.2.0/24"}))
+    times = [item for field in b"clixgn" for item in (bytes([field]), b"1")]
+    key = StoreKey("000", "digest")
+    assert record_of(key, [*times, b"f", b"x"], b"1").metadata == {"fingerprint": "x"}
+    both = record_of(key, [*times, b"m", metadata_argument(metadata).encode(), b"f", b"x" * 62], b"1")
+    assert both.metadata == metadata

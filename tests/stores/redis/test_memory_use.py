@@ -2,7 +2,7 @@
 
 Redis keeps a hash in one packed block as long as none of its values is longer than ``hash-max-listpack-value``, 64 bytes unless
 the server is told otherwise, and in a table from then on. So the budget holds for sessions of small values, and for all of them
-where that option is 1024; a session with a longer value takes 1.8 kB on a server that was left as it comes.
+where that option is 1024; a session with a longer value takes 2.0 kB on a server that was left as it comes.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,8 @@ from tests.services.redis import RedisServer
 from tests.stores.redis.inside import DAY
 
 SESSIONS = 4000
-METADATA = {"network": "198.51.100.0/24", "user_agent": "Firefox 1a2b3c4d"}
+METADATA = {"network": "198.51.100.0/24", "user_agent": "Firefox 1a2b3c4d", "fingerprint": "x" * 46}
+"""As a login from a browser leaves it."""
 SMALL = {f"key {number}": b'"%s"' % (b"x" * 52) for number in range(5)}
 LARGE = {"cart": b'[{"id":123456,"count":2},{"id":654321,"count":1}]' * 4, "locale": b'"de-CH"', "csrf": b'"%s"' % (b"x" * 85)}
 
@@ -34,7 +35,7 @@ async def own_store(own_redis: RedisServer) -> AsyncIterator[RedisStore]:
 
 @pytest.mark.parametrize(
     ("data", "packed_up_to", "budget"),
-    [(SMALL, 64, 1500), (LARGE, 1024, 1500), (LARGE, 64, 2000)],
+    [(SMALL, 64, 1500), (LARGE, 1024, 1500), (LARGE, 64, 2100)],
     ids=["small", "packed", "table"],
 )
 async def test_a_session_stays_within_its_budget(

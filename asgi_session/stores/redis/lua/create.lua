@@ -1,7 +1,7 @@
 -- KEYS: session, its bucket, its user's index (any name where anonymous) [, the session that it replaces, that one's bucket]
 -- ARGV: digest, replaced digest, user id, user tag ('' both: anonymous), idle timeout ms, absolute timeout ms, metadata,
 --       cap on the user's live sessions ('' none), whether to refuse at the cap ('1') rather than to end the oldest,
---       then field and value …
+--       then field and value … (d:<key> of each value, f: the fingerprint)
 -- Returns the time (ms), the issue number, and the digests of the sessions that had to make room; the digest of the session to
 -- replace, where its id was regenerated (see moved); or 0 where the cap refuses.
 local elsewhere = KEYS[4] and moved(KEYS[4])

@@ -3,7 +3,7 @@
 -- Keys of one bucket share the hash tag {bucket}, so all of them live in one slot:
 --   ns:{b}:s:<digest>     hash    a session. Fields: v schema, u user id, t user tag, c created, l last seen, i idle timeout,
 --                                 x absolute end, a authenticated, r revoked (all in ms), n issued, g version, m metadata,
---                                 and d:<key> for each value. After a regeneration, for a minute: v "moved" and "to",
+--                                 f fingerprint, and d:<key> for each value. After a regeneration, for a minute: v "moved" and "to",
 --                                 the digest under which the session lives on (see moved)
 --   ns:{b}:b              hash    the bucket: i last issue number, e epoch of everything, e:<tag> epoch of one user,
 --                                 k longest absolute timeout (ms) of its sessions
@@ -208,17 +208,14 @@ end
 local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
 
 -- Changes start at ARGV[at]: clear, idle timeout, lifetime, metadata of a new login ('' none), greatest size of a record (bytes),
--- number of values, field and value …, fields to remove.
+-- number of fields to set, field and value …, fields to remove. Fields are values (d:…), and with a new login the fingerprint (f).
 
 -- Whether the changes would make the record larger than it may be: then its size and its largest field, else nil. Asked before the
--- first write. What sets nothing is never too large, so that a record can always shrink.
+-- first write. What sets no value is never too large, so that a record can always shrink.
 local function too_large(found, at)
   local first = at + 6
   local last = first + 2 * ARGV[at + 5]
-  if first == last then
-    return nil
-  end
-  local sizes = {}
+  local sizes, sets = {}, false
   if ARGV[at] ~= '1' then
     for field, value in pairs(found) do
       if string.sub(field, 1, 2) == 'd:' then
@@ -230,7 +227,10 @@ local function too_large(found, at)
     end
   end
   for pair = first, last - 1, 2 do
-    sizes[ARGV[pair]] = #ARGV[pair] - 2 + #ARGV[pair + 1]
+    if string.sub(ARGV[pair], 1, 2) == 'd:' then
+      sizes[ARGV[pair]] = #ARGV[pair] - 2 + #ARGV[pair + 1]
+      sets = true
+    end
   end
   local total, largest = 0, nil
   for field, size in pairs(sizes) do
@@ -239,7 +239,7 @@ local function too_large(found, at)
       largest = field
     end
   end
-  return total > tonumber(ARGV[at + 4]) and {total, largest} or nil
+  return sets and total > tonumber(ARGV[at + 4]) and {total, largest} or nil
 end
 
 -- Applies the changes. `found` holds the times of the session. Returns its fields as they are then, also where it was given a time

@@ -1,0 +1,237 @@
+"""Another client presents a session: what the log says, and what becomes of the request and of the session."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from asgi_session import FingerprintPolicy, SessionError, SessionManager, StoreUnavailable, ValidationPolicy
+from asgi_session.ids import store_key
+from asgi_session.record import Changes
+from asgi_session.stages import strangers
+from asgi_session.stores.memory import MemoryStore
+from tests.support.asgi import Response, Scope, exchange
+from tests.support.site import SECRET, SITE, Browser, bearer, cookies_named, sessions, visiting
+from tests.support.stores import WatchedStore
+
+CHROME = (("user-agent", "Chrome/140.0"), ("accept-language", "en"), ("accept-encoding", "gzip, br"), ("sec-ch-ua-mobile", "?0"))
+SCRIPT = (("user-agent", "curl/8"), ("accept-encoding", "gzip"))
+FULL = ["full", False]
+
+
+def how(scope: Scope) -> Any:
+    """Who is it, and how was that judged?"""
+    session = scope["session"]
+    return {"user": session.user_id, "verdict": list(scope["asgi_session"].verdict), "changes": list(session.client_changes)}
+
+
+def draft(scope: Scope) -> None:
+    """Keep something for whoever asks."""
+    scope["session"]["draft"] = "x"
+
+
+PAGES = {**SITE, "/how": how, "/draft": draft}
+
+
+def guarded(on_mismatch: str, **options: Any) -> Any:
+    """A site that does this with another client."""
+    policy = ValidationPolicy(fingerprint=FingerprintPolicy(on_mismatch=on_mismatch, **options.pop("fingerprint", {})))  # type: ignore[arg-type]
+    return sessions(PAGES, validation=policy, **options)
+
+
+async def by_script(owner: Browser, target: str = "/how") -> Response:
+    """A script asks with the cookie that it took from the browser."""
+    return await Browser(owner.app, headers=SCRIPT).request("GET", target, cookie=owner.cookie)
+
+
+@pytest.mark.security("LC-16")
+async def test_log_lets_the_client_in(caplog: pytest.LogCaptureFixture) -> None:
+    """The default: the log says so, once, and the handler can ask in what the client differs."""
+    async with visiting(sessions(PAGES), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        assert (await owner.get("/how")).json()["changes"] == []
+        for _ in range(3):
+            seen = (await by_script(owner)).json()
+            assert (seen["user"], seen["changes"]) == ("alice", ["user-agent", "accept-encoding", "accept-language"])
+            assert (await owner.get("/how")).json()["user"] == "alice"
+    (line,) = [record for record in caplog.records if record.name == "asgi_session.fingerprint"]
+    assert line.levelno == logging.WARNING
+    told = line.mismatch  # type: ignore[attr-defined]
+    assert (told["action"], told["changed"], told["missing"]) == ("log", "user-agent,accept-encoding", "accept-language")
+    assert owner.credential not in caplog.text
+
+
+@pytest.mark.security("LC-16")
+async def test_step_up_knows_nobody() -> None:
+    """To the script nobody is logged in, however often it asks; the owner's session goes on, from the cache too."""
+    async with visiting(guarded("step_up"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        for _ in range(3):
+            assert (await by_script(owner)).json() == {"user": None, "verdict": [*FULL, "step_up"], "changes": []}
+            assert (await owner.get("/how")).json()["user"] == "alice"
+            assert (await owner.get("/how")).json()["verdict"] == ["quick", True, "valid"]
+
+
+@pytest.mark.security("LC-16")
+async def test_who_was_turned_away_never_rides_on_a_verdict() -> None:
+    """Also where it is the only one who asks: each time the full tier looks."""
+    store = WatchedStore()
+    async with visiting(guarded("step_up", store=store), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        for loads in (1, 2, 3):
+            assert (await by_script(owner)).json()["verdict"] == [*FULL, "step_up"]
+            assert store.calls["load"] == loads
+
+
+async def test_many_at_once_are_turned_away() -> None:
+    """Loads that are joined decide for each request by its own client."""
+    async with visiting(guarded("step_up"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        asked = [by_script(owner) if number % 2 else owner.get("/how") for number in range(20)]
+        users = [answer.json()["user"] for answer in await asyncio.gather(*asked)]
+        assert users == ["alice", None] * 10
+
+
+async def test_after_step_up_a_login_is_one_of_this_client() -> None:
+    """The updated browser logs in again: that ends the session it could not use, and the new one is its own."""
+    async with visiting(guarded("step_up"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        updated = Browser(owner.app, headers=SCRIPT)
+        updated.jar = owner.jar
+        assert (await updated.get("/how")).json()["user"] is None
+        await updated.get("/login?alice")
+        assert (await updated.get("/how")).json() == {"user": "alice", "verdict": [*FULL, "valid"], "changes": []}
+        assert len(await owner.app.manager.list_for_user("alice")) == 1
+
+
+async def test_who_is_turned_away_can_still_fill_a_session() -> None:
+    """A login page needs one; it is another session, and nothing of the owner's is in it."""
+    async with visiting(guarded("step_up"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        await owner.get("/count")
+        response = await by_script(owner, "/draft")
+        (line,) = cookies_named(response)
+        assert owner.credential not in line
+        assert (await owner.get("/read")).json() == {"visits": 1}
+
+
+@pytest.mark.security("LC-16")
+async def test_revoke_ends_the_session() -> None:
+    """For everybody, its owner too; it is listed as revoked."""
+    async with visiting(guarded("revoke"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        await owner.get("/how")
+        assert (await by_script(owner)).json() == {"user": None, "verdict": [*FULL, "revoked"], "changes": []}
+        assert (await owner.get("/how")).json()["user"] is None
+        (listed,) = await owner.app.manager.list_for_user("alice")
+        assert not listed.is_live
+
+
+@pytest.mark.security("LC-16")
+@pytest.mark.parametrize("left_out", ["accept-language", "accept-encoding", "sec-ch-ua-mobile"])
+async def test_a_missing_header_or_a_new_address_revokes_nothing(left_out: str) -> None:
+    """The owner itself, through a proxy that takes a header away, from another network."""
+    async with visiting(guarded("revoke"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        plain = Browser(owner.app, headers=[line for line in CHROME if line[0] != left_out])
+        scope = plain.scope("GET", "/how", cookie=owner.cookie) | {"client": ("203.0.113.9", 1)}
+        assert (await exchange(owner.app, scope)).json()["user"] == "alice"
+        assert (await owner.get("/how")).json()["user"] == "alice"
+
+
+async def test_a_store_that_only_destroys() -> None:
+    """Where a store can't list what was revoked, the session is ended all the same."""
+    store = MemoryStore()
+
+    class Plain:
+        """What `SessionStore` asks for, and no more."""
+
+        namespace = store.namespace
+        problems, start, stop = store.problems, store.start, store.stop
+        create, load, commit = store.create, store.load, store.commit
+        regenerate, destroy = store.regenerate, store.destroy
+
+    async with visiting(guarded("revoke", store=Plain()), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        assert (await by_script(owner)).json()["verdict"] == [*FULL, "revoked"]
+        assert (await owner.get("/how")).json()["user"] is None
+
+
+@pytest.mark.parametrize(("on_store_error", "status"), [("reject", 503), ("anonymous", 200)])
+async def test_a_revocation_that_fails(on_store_error: str, status: int) -> None:
+    """The client is not let in for that; the cookie stays."""
+    store = WatchedStore()
+    async with visiting(guarded("revoke", store=store, on_store_error=on_store_error), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        store.failures["revoke"] = StoreUnavailable("down")
+        response = await by_script(owner)
+        assert (response.status, response.all("set-cookie")) == (status, [])
+        assert status == 503 or response.json()["user"] is None
+
+
+@pytest.mark.parametrize(("on_mismatch", "error"), [("step_up", "insufficient_user_authentication"), ("revoke", "invalid_token")])
+async def test_a_bearer_is_told(on_mismatch: str, error: str) -> None:
+    """401 with the challenge that says what to do (RFC 9470 for a session that is good, but not from here)."""
+    async with visiting(guarded(on_mismatch), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        script = Browser(owner.app, headers=[*SCRIPT, *bearer(owner.credential)])
+        response = await script.get("/how")
+        assert response.status == 401
+        assert f'error="{error}"' in (response.get("www-authenticate") or "")
+
+
+async def test_a_session_without_a_fingerprint_is_anybodys() -> None:
+    """One that the manager made for a client that it has never seen, and one from before there were fingerprints."""
+    async with visiting(guarded("revoke"), headers=CHROME) as owner:
+        made = await owner.app.manager.create("alice")
+        for headers in (CHROME, SCRIPT):
+            visitor = Browser(owner.app, headers=[*headers, *bearer(made.credential or "")])
+            assert (await visitor.get("/how")).json()["user"] == "alice"
+
+
+async def test_none_remembers_nothing() -> None:
+    """No fingerprint is made, and one from before is not looked at."""
+    store = MemoryStore()
+    async with visiting(guarded("revoke", store=store), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        plain = sessions(PAGES, store=store, validation=ValidationPolicy(fingerprint=None))
+        async with visiting(plain) as script:
+            seen = (await script.request("GET", "/how", cookie=owner.cookie, headers=SCRIPT)).json()
+            assert (seen["user"], seen["changes"]) == ("alice", [])
+
+
+async def test_one_that_can_not_be_read_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody wrote into the store: that is no missing fingerprint (row E1), so whoever comes is another client."""
+    store = WatchedStore()
+    async with visiting(guarded("step_up", store=store), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        key = store_key(owner.credential.partition(".")[0])
+        await store.commit(key, Changes(login={"fingerprint": "?"}))
+        assert (await owner.get("/how")).json()["verdict"] == [*FULL, "step_up"]
+    (line,) = [record for record in caplog.records if record.name == "asgi_session.fingerprint"]
+    assert line.levelno == logging.ERROR
+
+
+async def test_what_was_told_is_forgotten_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many sessions are stolen, the memory of it is bounded."""
+    monkeypatch.setattr(strangers, "REMEMBERED", 2)
+    async with visiting(sessions(PAGES), headers=CHROME) as first:
+        owners = [first, Browser(first.app, headers=CHROME), Browser(first.app, headers=CHROME)]
+        for owner in owners:
+            await owner.get("/login?alice")
+        for owner in (*owners, owners[0]):
+            await by_script(owner)
+            await owner.get("/how")
+    assert len([record for record in caplog.records if record.name == "asgi_session.fingerprint"]) == 4
+
+
+async def test_lists_of_sessions_do_not_show_it() -> None:
+    """A page of "my devices" shows what a person understands; and nobody may plant one."""
+    async with visiting(sessions(PAGES), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        (listed,) = await owner.app.manager.list_for_user("alice")
+        assert set(listed.metadata) == {"network", "user_agent"}
+        async with SessionManager(SECRET) as manager:
+            with pytest.raises(SessionError, match="fingerprint"):
+                await manager.create("alice", metadata={"fingerprint": "x"})

@@ -6,6 +6,8 @@ import random
 import pytest
 
 from asgi_session.cache.policy import CachePolicy
+from asgi_session.redis import RedisClient
+from asgi_session.stores.redis import RedisStore
 from tests.faults.client import Answer, ask
 from tests.faults.conftest import MakeMiddleware, new_session
 from tests.faults.redis_faults import RedisRig
@@ -24,7 +26,8 @@ async def test_cancelled_requests_mix_up_no_replies(rig: RedisRig, make_middlewa
     """Thousands of requests are cancelled at random moments, with replies in pieces: whoever gets an answer gets their own."""
     dice = random.Random(8)
     credentials = [await new_session(rig.server.url, f"user-{at}") for at in range(SESSIONS)]
-    middleware = make_middleware(store=rig.url, cache=CachePolicy(enabled=False))  # so that each request needs a reply
+    patient = RedisStore(RedisClient(rig.url, operation_timeout=60.0))  # however busy the machine is, replies are only in pieces
+    middleware = make_middleware(store=patient, cache=CachePolicy(enabled=False))  # so that each request needs one
     await middleware.initialize()
     rig.proxy.faults = Faults(piece_size=97)
 
@@ -45,8 +48,6 @@ async def test_cancelled_requests_mix_up_no_replies(rig: RedisRig, make_middlewa
         for outcome in await asyncio.gather(*(request(number) for number in range(start, start + AT_ONCE))):
             if outcome is not None:
                 who, answer = outcome
-                if answer.status == 503:  # on a machine that has other things to do, a reply in pieces may take too long
-                    continue
                 assert (answer.status, answer.json["user"]) == (200, f"user-{who}")
                 answered += 1
     assert REQUESTS // 8 < answered < REQUESTS

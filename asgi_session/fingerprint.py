@@ -1,12 +1,13 @@
 """Is it still the client for whom the session was made? What it said of itself then, kept part by part, and compared later.
 
-Of each part a keyed hash is kept (security row PR-03): enough to see that it differs, nothing that could be read. The parts are
-headers that a client sends anyway, no script probes it. Whoever steals a cookie can steal these headers, too: a fingerprint makes
-theft noisier and replays clumsier, and is no proof of anything.
+Of each part a keyed hash is kept (security row PR-03): enough to see that it differs, and nothing that could be read without the
+secret. (Two sessions of clients that say the same look the same.) The parts are headers that a client sends anyway, no script
+probes it. Whoever steals a cookie can steal these headers, too: a fingerprint makes replays clumsier, and is no proof of anything.
 
     kept in the record's metadata    base64url( name of key and parts, 4 bytes | 6 bytes for each part; zeros where it was missing )
 
-Where the list of parts has changed since, or the secret is gone, the name is another one, and there is nothing to compare.
+The user agent counts without its digits, so that an update is no difference. Where the list of parts has changed since, or the
+secret is gone, the name is another one, and there is nothing to compare.
 """
 
 import hashlib
@@ -37,12 +38,20 @@ _MISSING = bytes(_PART_BYTES)
 _KEPT = re.compile(r"[A-Za-z0-9_-]{6}(?:[A-Za-z0-9_-]{8})+", re.ASCII)
 """The name fills 6 characters but for four bits, and each part 8."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
-_OF_NO_CLIENT = ("cookie", "authorization", "host", "forwarded", "x-forwarded-for", NETWORK)
+# fmt: off
+_OF_A_REQUEST = frozenset({
+    "accept", "authorization", "cache-control", "cf-connecting-ip", "connection", "content-length", "content-type", "cookie",
+    "forwarded", "host", "if-match", "if-modified-since", "if-none-match", "if-range", "network", "origin", "pragma",
+    "priority", "range", "referer", "te", "traceparent", "tracestate", "upgrade", "via", "x-forwarded-for", "x-forwarded-host",
+    "x-forwarded-proto", "x-real-ip", "x-request-id", "x-requested-with",
+})
+# fmt: on
+"""What changes from one request of a client to the next, or is an address, which ``network`` is for."""
 _OPTIONAL = ("accept-language", "accept-encoding")
 """What proxies and privacy tools take away."""
 _REMEMBERED_CLIENTS, _LONGEST_USUAL = 1024, 1024
 """Clients are far fewer than requests: of those that say no more than so many bytes, the comparison is remembered."""
-_HINTS = "sec-"
+_HINTS = "sec-ch-"
 """Some browsers send these, over HTTPS, and not with every kind of request."""
 
 
@@ -50,9 +59,9 @@ _HINTS = "sec-"
 class FingerprintPolicy:
     """Which parts of a client a session remembers, and what happens when another client presents it.
 
-    A part that is optional and missing counts only beside one that differs, and hints (``sec-ch-ua-…``) that are missing never
-    count: browsers leave them out of some requests. So a missing header alone signs nobody out, and with the defaults neither does
-    an update of the browser.
+    A part that is optional and missing counts only beside one that differs, and hints (``sec-ch-…``) that are missing never count:
+    browsers leave them out of some requests. So a missing header alone signs nobody out. Neither does an update of the browser: of
+    the user agent, the digits don't count.
     """
 
     headers: str | Sequence[str] = ("user-agent", "accept-language", "accept-encoding", "sec-ch-ua-platform", "sec-ch-ua-mobile")
@@ -63,7 +72,8 @@ class FingerprintPolicy:
     """How many parts may differ."""
     on_mismatch: OnMismatch = "log"
     """``"log"`` lets the request in. ``"step_up"``: to this client nobody is logged in, until it logs in itself; a bearer gets 401.
-    ``"revoke"`` ends the session, on every worker."""
+    ``"revoke"`` ends the session, on every worker; not for a request that another site caused (``Sec-Fetch-Site``), which is
+    treated as under ``"step_up"``, so that no page elsewhere can sign people out."""
 
     def __post_init__(self) -> None:
         names = texts(self.headers)
@@ -81,11 +91,14 @@ class FingerprintPolicy:
             field = f"validation.fingerprint.headers[{at}]"
             if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
                 found.append(Problem(field, f"{shown(name)} is no name of a header.", 'Write one such as "user-agent".'))
-            elif name in _OF_NO_CLIENT:
-                found.append(Problem(field, f"{name!r} tells no client from another.", "Leave it out."))
-        if not 1 <= len(self.parts) <= MOST_PARTS or len(set(self.headers)) < len(self.headers):
+            elif name in _OF_A_REQUEST or name.startswith("sec-fetch-"):
+                found.append(Problem(field, f"{name!r} differs from request to request, or is no header.", "Leave it out."))
+        if not 1 <= len(self.parts) <= MOST_PARTS or len(set(map(str, self.headers))) < len(self.headers):
             fix = f"Name 1 to {MOST_PARTS}, each once; fingerprint=None compares nothing."
             found.append(Problem("validation.fingerprint.headers", f"makes {len(self.parts)} parts, or one twice.", fix))
+        if not any(_is_required(str(part)) for part in self.parts):
+            fix = 'Name "user-agent", or a header that each of your clients sends.'
+            found.append(Problem("validation.fingerprint.headers", "holds only what a client may leave out.", fix))
         if type(self.network) is not bool:
             found.append(Problem("validation.fingerprint.network", f"is {shown(self.network)}.", "Write True or False."))
         if type(self.tolerance) is not int or not 0 <= self.tolerance < max(1, len(self.parts)):
@@ -95,6 +108,10 @@ class FingerprintPolicy:
             fix = "Use 'log', 'step_up' or 'revoke'."
             found.append(Problem("validation.fingerprint.on_mismatch", f"is {shown(self.on_mismatch)}.", fix))
         return found
+
+
+def _is_required(part: str) -> bool:
+    return part not in _OPTIONAL and not part.startswith(_HINTS)
 
 
 class Comparison(NamedTuple):
@@ -115,8 +132,11 @@ class Fingerprints:
 
     def __init__(self, policy: FingerprintPolicy, keys: Sequence[bytes]) -> None:
         self.policy = policy
-        self._parts = policy.parts
-        self._wanted = {name.encode(): at for at, name in enumerate(policy.headers)}
+        self._parts = tuple(sorted(policy.parts))  # in which order they are named makes no difference
+        places = {part: at for at, part in enumerate(self._parts)}
+        self._network = places.pop(NETWORK) if policy.network else None
+        self._agent = places.get("user-agent")
+        self._wanted = {name.encode(): at for name, at in places.items()}
         scheme = "\0".join(self._parts).encode()
         named = [(hmac.digest(key, b"name\0" + scheme, "sha256")[:_NAME_BYTES], key) for key in keys]
         self._first, self._keys = named[0], dict(named)
@@ -154,7 +174,7 @@ class Fingerprints:
             then = raw[start : start + _PART_BYTES]
             if then == now:
                 continue
-            if _MISSING not in (then, now) or not (part in _OPTIONAL or part.startswith(_HINTS)):
+            if _MISSING not in (then, now) or _is_required(part):
                 changed.append(part)
             elif part in _OPTIONAL:
                 missing.append(part)
@@ -163,13 +183,16 @@ class Fingerprints:
     def _values(self, client: Client) -> tuple[bytes, ...]:
         """What the client says for each part; empty where it says nothing."""
         headers, address = client
-        values = [b""] * len(self._parts)
+        lines: list[list[bytes]] = [[] for _ in self._parts]
         for name, value in headers:
             at = self._wanted.get(name)
             if at is not None:
-                values[at] = values[at] + b", " + value if values[at] else value
-        if self.policy.network and address is not None:
-            values[-1] = network_of(address).encode()
+                lines[at].append(value)
+        if self._network is not None and address is not None:
+            lines[self._network].append(network_of(address).encode())
+        values = [b", ".join(values) for values in lines]  # in linear time, however many lines there are
+        if self._agent is not None:
+            values[self._agent] = values[self._agent].translate(None, b"0123456789")  # a new version is no other client
         return tuple(values)
 
 

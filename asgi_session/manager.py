@@ -141,6 +141,7 @@ class SessionManager:
     async def validate(self, credential: str) -> StoredSession | None:
         """What a request with this credential would get; slides the idle timeout as a request does. None: refuse it.
 
+        There is no client here that could be compared with the session's fingerprint.
         A credential that we did not sign costs no round trip.
         """
         session_id = self._engine.signer.unsign(credential)

@@ -1,5 +1,6 @@
 """What is kept of a client, and when another one is told from it."""
 
+import time
 from typing import Any
 
 import pytest
@@ -37,7 +38,10 @@ NOT_ANOTHER = {
     "the same": {},
     "an update": {"user_agent": UPDATED},
     "another language": {"accept_language": "de"},
+    "an update that brings an encoding": {"user_agent": UPDATED, "accept_encoding": "gzip, deflate, br, zstd, new"},
     "a request for a video": {"accept_encoding": "identity;q=1, *;q=0"},
+    "a request for a video after an update": {"user_agent": UPDATED, "accept_encoding": "identity;q=1, *;q=0"},
+    "an update and another language": {"user_agent": UPDATED, "accept_language": "de"},
     "hints left out": {"sec_ch_ua_platform": None, "sec_ch_ua_mobile": None},
     "hints left out after an update": {"user_agent": UPDATED, "sec_ch_ua_platform": None, "sec_ch_ua_mobile": None},
     "one header left out": {"accept_language": None},
@@ -49,7 +53,7 @@ ANOTHER = {
     "a script that says nothing": dict.fromkeys(CHROME),
     "another browser": {"user_agent": "Firefox/140.0", "accept_encoding": "gzip, deflate, br"},
     "another machine": {"user_agent": "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0.0.0", "sec_ch_ua_platform": '"Windows"'},
-    "an update and another language": {"user_agent": UPDATED, "accept_language": "de"},
+    "another language, asked for a video": {"accept_language": "de", "accept_encoding": "identity;q=1, *;q=0"},
 }
 
 
@@ -97,19 +101,35 @@ def test_an_application_names_its_own_parts() -> None:
 
 
 def test_it_says_which_parts_differ() -> None:
-    """By their names, in the order of the policy; hints that are missing are not worth a word."""
+    """By their names; hints that are missing are not worth a word."""
     prints = fingerprints()
     found = prints.compare(prints.of(client()), client(user_agent="curl", accept_encoding=None, sec_ch_ua_mobile=None))
     assert (found.changed, found.missing) == (("user-agent",), ("accept-encoding",))
+    found = prints.compare(prints.of(client()), client(accept_language="de", accept_encoding="gzip"))
+    assert found.changed == ("accept-encoding", "accept-language")
 
 
 def test_lines_of_one_header_belong_together() -> None:
-    """A header in two lines is another one than its first line."""
+    """A header in two lines is another one than its first line, and as good as one line of both."""
     prints = fingerprints()
     headers, address = client()
     twice = [*headers, (b"accept-language", b"de")]
     assert prints.compare(prints.of((twice, address)), (headers, address)).changed == ("accept-language",)
-    assert prints.compare(prints.of((twice, address)), (twice, address)) == THE_SAME
+    assert prints.compare(prints.of((twice, address)), client(accept_language="en-US,en;q=0.9, de")) == THE_SAME
+
+
+@pytest.mark.security("IN-06")
+def test_many_lines_are_joined_in_linear_time() -> None:
+    """A hundred times as many lines take a hundred times as long, not ten thousand times: a request may have any number of them."""
+
+    def seconds(lines: int) -> float:
+        headers = [(b"user-agent", b"x" * 10)] * lines
+        began = time.perf_counter()
+        fingerprints().of((headers, None))
+        return time.perf_counter() - began
+
+    few = min(seconds(1000) for _ in range(5))
+    assert min(seconds(100_000) for _ in range(2)) < 1000 * few
 
 
 @pytest.mark.security("PR-03")
@@ -141,6 +161,14 @@ def test_another_list_of_parts_has_nothing_to_compare() -> None:
     assert prints.compare(kept, client(user_agent="curl", accept_encoding="gzip")) == THE_SAME
 
 
+def test_the_order_of_the_parts_makes_no_difference() -> None:
+    """Nor does how their names are spelled: whoever sorts a list has changed nothing."""
+    kept = fingerprints(headers=["user-agent", "accept-encoding"]).of(client())
+    prints = fingerprints(headers=["Accept-Encoding", "User-Agent"])
+    assert prints.compare(kept, client(user_agent="curl")).changed == ("user-agent",)
+    assert prints.compare(kept, client()) == THE_SAME
+
+
 @pytest.mark.security("LC-16")
 @given(st.one_of(st.text(max_size=80), st.text("AZaz09-_=", max_size=70)))
 def test_what_is_malformed_is_no_missing_fingerprint(kept: str) -> None:
@@ -148,7 +176,7 @@ def test_what_is_malformed_is_no_missing_fingerprint(kept: str) -> None:
     prints = fingerprints()
     found = prints.compare(kept, client())
     if found.malformed:
-        assert found.changed == FingerprintPolicy().parts
+        assert set(found.changed) == set(FingerprintPolicy().parts)
         assert prints.is_another(found)
     else:
         assert found == THE_SAME
@@ -178,7 +206,10 @@ def test_long_headers_are_compared_and_not_remembered() -> None:
     [
         ({"headers": ["user agent"]}, "headers[0]"),
         ({"headers": ["user-agent", b"accept-language"]}, "headers[1]"),
+        ({"headers": ["user-agent", ["x"]]}, "headers[1]"),
         ({"headers": ["user-agent", "Cookie"]}, "headers[1]"),
+        ({"headers": ["user-agent", "sec-fetch-site"]}, "headers[1]"),
+        ({"headers": ["accept-language", "accept-encoding", "sec-ch-ua-mobile"]}, "headers"),
         ({"headers": ["user-agent", "network"], "network": True}, "headers[1]"),
         ({"headers": []}, "headers"),
         ({"headers": ["a", "b", "A"]}, "headers"),

@@ -67,8 +67,8 @@ class SessionLoader:
         self._touch_after = touch_after
         self._joinable: dict[StoreKey, _Load] = {}
 
-    async def load(self, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
-        """The session of ``key``, which ``credential`` leads to, fresh from the store; remembered for ``context``.
+    async def load(self, key: StoreKey, credential: str) -> Snapshot | None:
+        """The session of ``key``, which ``credential`` leads to, fresh from the store.
 
         Raises:
             StoreError: as the store does, to each who waits.
@@ -80,19 +80,19 @@ class SessionLoader:
             answer = await load.join()
             if not isinstance(answer, _GivenUp):
                 return answer
-        return await self._load(self._cache, key, credential, context)
+        return await self._load(self._cache, key, credential)
 
-    def distrust(self, credential: str) -> None:
-        """Who presented ``credential`` was not let in, although its session is live: whoever comes next is looked at in full."""
+    def trust(self, credential: str, snapshot: Snapshot, context: Context) -> None:
+        """What was loaded was accepted: the quick tier may do so too, in this context."""
         if self._cache is not None:
-            self._cache.distrust(credential)
+            self._cache.trust(credential, snapshot.record, context)
 
-    async def _load(self, cache: SessionCache, key: StoreKey, credential: str, context: Context) -> Snapshot | None:
+    async def _load(self, cache: SessionCache, key: StoreKey, credential: str) -> Snapshot | None:
         load = self._joinable[key] = _Load(cache.begin(key))
         answer: Snapshot | _GivenUp | None = _GIVEN_UP
         try:
             record = await self._store.load(key, touch_after=self._touch_after)
-            answer = snapshot = cache.fill(load.fill, credential, record, context, self._touch_after)
+            answer = snapshot = cache.fill(load.fill, credential, record, self._touch_after)
             if record is not None and (snapshot is None or snapshot.record is not record):
                 answer = snapshot = Snapshot(record)
         except Exception as error:

@@ -3,7 +3,8 @@
 An entry is believed while its own age, its deadline and its lease (``link.py``) allow it; a hit needs no signature, no parsing and
 no I/O, and holds nothing that a handler can change. Bounded by entries and by bytes; what was used least recently goes first.
 
-A fill that raced news about its session is dropped: ``begin`` before the store is asked, ``fill`` with its answer. All state
+A fill that raced news about its session is dropped: ``begin`` before the store is asked, ``fill`` with its answer. What a verdict
+allows, ``trust`` says after it: whoever is judged badly, or not at all since something broke, leaves nothing to ride on. All state
 belongs to the event loop's thread; each method runs without an await.
 """
 
@@ -30,6 +31,10 @@ Lapse = Literal["stale", "invalidated"]
 
 Context = tuple[bytes | str, ...] | None
 """What a verdict is bound to: network, user agent, accept headers, device."""
+
+
+def _length(context: Context) -> int:
+    return sum(map(len, context)) if context is not None else 0
 
 
 class Entry:
@@ -137,12 +142,6 @@ class SessionCache:
         """Why ``credential`` has no entry any more, told once; empty at first sight, and where that is long ago."""
         return self._lapsed.pop(credential, "")
 
-    def distrust(self, credential: str) -> None:
-        """Let nobody ride on the verdict about ``credential``: who presented it was not let in."""
-        entry = self._entries.get(credential)
-        if entry is not None:
-            entry.context = None
-
     def begin(self, key: StoreKey) -> Fill:
         """Say that the store is about to be asked for ``key``."""
         earlier = self._fills.get(key)
@@ -151,8 +150,11 @@ class SessionCache:
         fill = self._fills[key] = Fill(key, self._link.lease(key.bucket), self._monotonic())
         return fill
 
-    def fill(self, fill: Fill, credential: str, record: Record | None, context: Context, touch_after: float) -> Snapshot | None:
-        """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted; returns what is kept."""
+    def fill(self, fill: Fill, credential: str, record: Record | None, touch_after: float) -> Snapshot | None:
+        """Keep the store's answer, unless news made it old meanwhile or the link can't be trusted; returns what is kept.
+
+        Nobody rides on it before ``trust`` has said for whom it is good.
+        """
         self.end(fill)
         if not fill.heard or not fill.may_be_joined() or self._monotonic() >= fill.lease.until:
             return None
@@ -165,27 +167,39 @@ class SessionCache:
         for known in {credential, before}:
             if known in self._entries:
                 self._drop(known)
-        entry = self._entry(fill, age, record, context, touch_after)
+        entry = self._entry(fill, age, record, touch_after)
         if entry.size > self._policy.max_bytes:
             return None  # rather than throw out all others for it
         self._entries[credential] = entry
         self._credentials[fill.key.bucket][fill.key] = credential
-        self._bytes += entry.size
+        self._grow(entry.size)
+        return entry.snapshot
+
+    def trust(self, credential: str, record: Record, context: Context) -> None:
+        """The full tier has accepted ``record`` in this context: from now on, the quick tier may accept it there."""
+        entry = self._entries.get(credential)
+        # not where the entry is of another load, whose fingerprint may be another client's
+        if entry is not None and entry.snapshot is not None and entry.snapshot.record.metadata is record.metadata:
+            growth = _length(context) - _length(entry.context)
+            entry.context = context
+            entry.size += growth
+            self._grow(growth)
+
+    def _grow(self, more: int) -> None:
+        self._bytes += more
         while len(self._entries) > self._policy.max_entries or self._bytes > self._policy.max_bytes:
             self._drop(next(iter(self._entries)))
             self.evictions += 1
-        return entry.snapshot
 
-    def _entry(self, fill: Fill, age: float, record: Record | None, context: Context, touch_after: float) -> Entry:
+    def _entry(self, fill: Fill, age: float, record: Record | None, touch_after: float) -> Entry:
         now = fill.started  # the store looked later than this, so nothing of what it said ends earlier than we think
         entry = Entry(fill.key, fill.lease, now, now + age)
         if record is not None:
             entry.snapshot = snapshot = Snapshot(replace(record, slid_from=None) if record.slid_from is not None else record)
-            entry.context = context
             entry.full_until = now + self._full_every
             entry.touch_at = now + max(0.0, touch_after - (record.read_at - record.last_seen_at))
             entry.quick_until = min(entry.full_until, entry.touch_at)
-            entry.size += snapshot.size + sum(map(len, context or ())) + sum(map(getsizeof, record.metadata.values()))
+            entry.size += snapshot.size + sum(map(getsizeof, record.metadata.values()))
             if record.user_id is not None:
                 entry.size += len(record.user_id)
                 entry.principal = Principal(record.user_id)

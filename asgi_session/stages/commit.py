@@ -25,6 +25,7 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 _VARY_COOKIE = (b"vary", b"Cookie")
 _VARY_AUTHORIZATION = (b"vary", b"Authorization")
 _NO_STORE = (b"cache-control", b"no-store")
+_FOR_THIS_CLIENT = frozenset({"step_up", "revoked"})
 TOO_LATE = "The response has started, so it can't carry a cookie any more. Log in, or fill a new session, before it starts."
 
 
@@ -144,8 +145,8 @@ class Commit:
         by_cookie = request.cookie is not None
         cookie = self._cookie(request.cookie) if request.cookie is not None else None
         personal = cookie is not None or (record is not None and record.user_id is not None) or request.public.token is not None
-        if record is None and request.transaction.ended:  # it may have been read before that
-            personal = True
+        if record is None and (request.transaction.ended or request.public.verdict.reason in _FOR_THIS_CLIENT):
+            personal = True  # it may have been read before it ended; its owner gets another answer to the same cookie
         varies = personal or request.session.accessed or not by_cookie  # of a user, a handler may know by scope["user"] alone
         limits = request.public._told
         if not (varies or personal or limits):

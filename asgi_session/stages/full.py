@@ -29,7 +29,7 @@ _VALID = Verdict("full", False, "valid")
 # why the quick tier was not enough
 _VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "invalidated", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
-_TURNED_AWAY = {"step_up": Verdict("full", False, "step_up"), "revoke": Verdict("full", False, "revoked")}
+TURNED_AWAY = {"step_up": Verdict("full", False, "step_up"), "revoke": Verdict("full", False, "revoked")}
 _UNAVAILABLE = Verdict("full", False, "unavailable")
 _EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))
 _STEP_UP = bearer_refused(
@@ -67,7 +67,7 @@ class Full:
     async def _session(self, request: Request, key: StoreKey) -> Rejection | None:
         presented = request.presented or ""
         try:
-            snapshot = await self._loader.load(key, presented, request.context)
+            snapshot = await self._loader.load(key, presented)
         except StoreError as error:
             return self._store_failed(request, key, error)
         if snapshot is None:
@@ -76,6 +76,7 @@ class Full:
             action = self._strangers.look(request, snapshot.record)
             if action is not None:
                 return await self._turn_away(request, key, action)
+        self._loader.trust(presented, snapshot, request.context)
         conclude.session(request, self._engine, snapshot, conclude.principal_of(snapshot.record), _VALID_FOR[request.escalated])
         return None
 
@@ -87,13 +88,12 @@ class Full:
 
     async def _turn_away(self, request: Request, key: StoreKey, action: Literal["step_up", "revoke"]) -> Rejection | None:
         """The session is live, and not for this client."""
-        self._loader.distrust(request.presented or "")
         if action == "revoke":
             try:
                 await self._engine.end(key)
             except StoreError as error:
                 return self._store_failed(request, key, error)
-        return self._without_session(request, key, _TURNED_AWAY[action], _STEP_UP if action == "step_up" else UNKNOWN_SESSION)
+        return self._without_session(request, key, TURNED_AWAY[action], _STEP_UP if action == "step_up" else UNKNOWN_SESSION)
 
     def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)

@@ -31,6 +31,8 @@ class Strangers:
         if not self._fingerprints.is_another(found):
             return None
         action = self._fingerprints.policy.on_mismatch
+        if action == "revoke" and _is_caused_by_another_site(request):
+            action = "step_up"  # a page elsewhere can make the owner's browser say something else, and must not end its session
         self._tell(request, record, found, action)
         return None if action == "log" else action
 
@@ -52,8 +54,13 @@ class Strangers:
         if found.malformed:
             line = "the fingerprint of a session can't be read, so all of it counts as changed: "
             log.error(line + _FIELDS, mismatch, extra={"mismatch": mismatch})
-        else:
-            log.warning("another client presents a session: " + _FIELDS, mismatch, extra={"mismatch": mismatch})
+        else:  # anybody can have sessions of nobody, and fill the log with them
+            level = logging.WARNING if record.user_id is not None else logging.INFO
+            log.log(level, "another client presents a session: " + _FIELDS, mismatch, extra={"mismatch": mismatch})
+
+
+def _is_caused_by_another_site(request: Request) -> bool:
+    return any(name == b"sec-fetch-site" and value not in (b"same-origin", b"none") for name, value in request.client[0])
 
 
 _FIELDS = "action=%(action)s session=%(session)s client=%(client)s changed=%(changed)s missing=%(missing)s"

@@ -85,7 +85,9 @@ class Shelf:
         key = record.key if isinstance(record, Record) else record
         credential = credential or f"credential of {key.digest}"
         fill = self.cache.begin(key)
-        self.cache.fill(fill, credential, record if isinstance(record, Record) else None, context, touch_after)
+        self.cache.fill(fill, credential, record if isinstance(record, Record) else None, touch_after)
+        if isinstance(record, Record):
+            self.cache.trust(credential, record, context)
         return credential
 
     def holds(self, credential: str) -> bool:

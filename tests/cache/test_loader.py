@@ -8,7 +8,7 @@ from asgi_session import StoreError, StoreUnavailable
 from asgi_session.cache.loader import SessionLoader
 from asgi_session.ids import StoreKey
 from asgi_session.record import EMPTY, Draft, Record
-from tests.cache.parts import ELSEWHERE, HERE, Shelf, a_key, ended, settle
+from tests.cache.parts import HERE, Shelf, a_key, ended, settle
 from tests.flows.test_garbage import cycles_of
 from tests.support.stores import Gate, WatchedStore
 
@@ -30,7 +30,7 @@ class Desk:
         return asyncio.ensure_future(self._answer(key, credential))
 
     async def _answer(self, key: StoreKey, credential: str) -> Record | None:
-        snapshot = await self.loader.load(key, credential, HERE)
+        snapshot = await self.loader.load(key, credential)
         return snapshot.record if snapshot is not None else None
 
     def hold(self) -> Gate:
@@ -62,7 +62,7 @@ async def test_what_is_decoded_for_the_request_is_what_is_kept(desk: Desk) -> No
     """Once, for all who wait and all who come later."""
     session = await desk.session()
     gate = desk.hold()
-    asking = [asyncio.ensure_future(desk.loader.load(session.key, "credential", HERE)) for _ in range(2)]
+    asking = [asyncio.ensure_future(desk.loader.load(session.key, "credential")) for _ in range(2)]
     await gate.reached.wait()
     gate.opened.set()
     one, other = await asyncio.gather(*asking)
@@ -198,18 +198,15 @@ async def test_a_cancelled_request_leaves_the_load_to_the_others(desk: Desk) -> 
     assert desk.store.calls["load"] == 2
 
 
-async def test_an_answer_is_kept_for_whoever_asked_first(desk: Desk) -> None:
-    """The verdict is bound to the context of the request that loaded; one that joined from elsewhere does not change it."""
+async def test_nobody_rides_on_a_load_that_was_not_judged(desk: Desk) -> None:
+    """What the store said is kept for no context, until the full tier has accepted it in one."""
     session = await desk.session()
-    gate = desk.hold()
-    first = desk.ask(session.key)
-    await gate.reached.wait()
-    second = asyncio.ensure_future(desk.loader.load(session.key, "credential", ELSEWHERE))
-    await settle()
-    gate.opened.set()
-    await asyncio.gather(first, second)
+    snapshot = await desk.loader.load(session.key, "credential")
     entry = desk.shelf.cache.get("credential", desk.shelf.clock.steady)
+    assert snapshot is not None
     assert entry is not None
+    assert entry.context is None
+    desk.loader.trust("credential", snapshot, HERE)
     assert entry.context == HERE
 
 

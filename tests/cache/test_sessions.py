@@ -45,7 +45,7 @@ def test_an_entry_ends_with_its_session(shelf: Shelf) -> None:
     key = a_key()
     fill = shelf.cache.begin(key)
     shelf.clock.advance(0.5)  # the answer is slow
-    shelf.cache.fill(fill, "credential", a_record(key=key, idle_timeout=1.5), HERE, 1e9)
+    shelf.cache.fill(fill, "credential", a_record(key=key, idle_timeout=1.5), 1e9)
     shelf.clock.advance(0.9)
     assert shelf.holds("credential")
     shelf.clock.advance(0.1)
@@ -296,7 +296,7 @@ def test_news_that_nobody_understands_end_the_trust_in_a_bucket(shelf: Shelf) ->
     credentials = [shelf.put(record) for record in (ann, elsewhere)]
     fill = shelf.cache.begin(loading.key)
     shelf.link.tell(Invalidation("unknown", ann.key.bucket))
-    shelf.cache.fill(fill, "loading", loading, HERE, 1e9)
+    shelf.cache.fill(fill, "loading", loading, 1e9)
     assert [shelf.holds(credential) for credential in (*credentials, "loading")] == [False, True, False]
 
 
@@ -341,7 +341,7 @@ def test_a_fill_that_races_news_is_dropped(shelf: Shelf, news: object) -> None:
     fill = shelf.cache.begin(record.key)
     shelf.link.tell(news(record))  # type: ignore[operator]
     assert not fill.may_be_joined()
-    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    shelf.cache.fill(fill, "credential", record, 1e9)
     assert not shelf.holds("credential")
 
 
@@ -352,7 +352,7 @@ def test_a_fill_survives_news_of_others(shelf: Shelf) -> None:
     shelf.link.tell(ended(a_key("ann")))
     shelf.link.tell(Invalidation("all", a_key("somebody in another bucket").bucket))
     shelf.link.tell(Invalidation("user", record.key.bucket, user_tag("ann", NAMESPACE), record.key.digest))
-    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    shelf.cache.fill(fill, "credential", record, 1e9)
     assert shelf.holds("credential")
 
 
@@ -368,7 +368,7 @@ def test_a_fill_needs_the_link_from_its_begin_to_its_end(shelf: Shelf, when: str
         shelf.clock.advance(2.0)
     if when != "during":
         shelf.link.prove()
-    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    shelf.cache.fill(fill, "credential", record, 1e9)
     # a lapse that is followed by a proof on the same connection has lost nothing: the news have only come later
     assert shelf.holds("credential") is (when == "only during")
 
@@ -384,7 +384,7 @@ def test_a_fill_under_a_lost_link_is_dropped_after_it_came_back(shelf: Shelf, to
         shelf.link.lease(record.key.bucket).revoke()
     shelf.link.prove()
     assert not fill.may_be_joined()
-    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    shelf.cache.fill(fill, "credential", record, 1e9)
     assert not shelf.holds("credential")
 
 
@@ -394,7 +394,7 @@ def test_a_fill_survives_the_loss_of_another_node(shelf: Shelf) -> None:
     fill = shelf.cache.begin(record.key)
     shelf.link.lose(a_key("somebody in another bucket").bucket)
     assert fill.may_be_joined()
-    shelf.cache.fill(fill, "credential", record, HERE, 1e9)
+    shelf.cache.fill(fill, "credential", record, 1e9)
     assert shelf.holds("credential")
 
 
@@ -402,10 +402,10 @@ def test_of_two_fills_of_one_session_the_later_one_counts(shelf: Shelf) -> None:
     """News reach the later one alone, so the earlier one can't be kept."""
     record = a_record()
     early, late = shelf.cache.begin(record.key), shelf.cache.begin(record.key)
-    shelf.cache.fill(early, "credential", record, HERE, 1e9)
+    shelf.cache.fill(early, "credential", record, 1e9)
     assert not shelf.holds("credential")
     shelf.link.tell(ended(record.key))
-    shelf.cache.fill(late, "credential", record, HERE, 1e9)
+    shelf.cache.fill(late, "credential", record, 1e9)
     assert not shelf.holds("credential")
 
 
@@ -413,3 +413,32 @@ def test_a_load_that_failed_leaves_nothing_behind(shelf: Shelf) -> None:
     """Neither an entry nor a fill that waits for news."""
     shelf.cache.end(shelf.cache.begin(a_key()))
     assert (len(shelf.cache), shelf.cache._fills) == (0, {})
+
+
+# -- for whom ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.security("LC-16")
+def test_nobody_rides_on_what_was_not_accepted(shelf: Shelf) -> None:
+    """What was filled is good in no context; what is accepted of another load says nothing about this one."""
+    record = a_record("ann", metadata={"fingerprint": "x"})
+    shelf.cache.fill(shelf.cache.begin(record.key), "credential", record, 1e9)
+    entry = shelf.cache.get("credential", shelf.clock.steady)
+    assert entry is not None
+    shelf.cache.trust("another credential", record, HERE)
+    shelf.cache.trust("credential", a_record("ann", key=record.key, metadata={"fingerprint": "y"}), HERE)
+    assert entry.context is None
+    shelf.cache.trust("credential", record, HERE)
+    assert entry.context == HERE
+
+
+def test_what_is_accepted_counts_as_memory(shelf: Shelf) -> None:
+    """A long user agent too, once, and no longer than it is kept; what is too large for the bound goes."""
+    record = a_record()
+    credential = shelf.put(record, context=None)
+    before = shelf.cache.bytes
+    for length in (1000, 1000, 10):
+        shelf.cache.trust(credential, record, (b"x" * length,))
+        assert shelf.cache.bytes == before + length
+    shelf.cache.trust(credential, record, (b"x" * 2**27,))
+    assert (len(shelf.cache), shelf.cache.bytes) == (0, 0)

@@ -15,7 +15,7 @@ from asgi_session.cache.policy import CachePolicy
 from asgi_session.cache.sessions import SessionCache
 from asgi_session.ids import user_tag
 from asgi_session.record import Record
-from tests.cache.parts import HERE, NAMESPACE, a_key, a_record, changed, ended
+from tests.cache.parts import NAMESPACE, a_key, a_record, changed, ended
 from tests.races.guards import BlindFill, Deaf, HardOfHearing, NoLease, NoLoss, NoRace, Trusting
 from tests.support.clock import StoppedClock
 
@@ -185,7 +185,7 @@ class World:
             if record is not None and self.revoked_at is not None:
                 assert begun <= self.revoked_at
             yield
-            self.cache.fill(fill, CREDENTIAL, record, HERE, 1e9)
+            self.cache.fill(fill, CREDENTIAL, record, 1e9)
         assert record is None or not knew, "served although the revocation was known"
         assert record is None or record.version >= own, "a client does not see what it has written"
         assert record is not None or self.revoked_at is not None, "a live session was denied"

@@ -11,9 +11,9 @@ from asgi_session.ids import store_key
 from asgi_session.record import Changes
 from asgi_session.stages import strangers
 from asgi_session.stores.memory import MemoryStore
-from tests.support.asgi import Response, Scope, exchange
+from tests.support.asgi import Conversation, Response, Scope, exchange, websocket_scope
 from tests.support.site import SECRET, SITE, Browser, bearer, cookies_named, sessions, visiting
-from tests.support.stores import WatchedStore
+from tests.support.stores import Gate, WatchedStore
 
 CHROME = (("user-agent", "Chrome/140.0"), ("accept-language", "en"), ("accept-encoding", "gzip, br"), ("sec-ch-ua-mobile", "?0"))
 SCRIPT = (("user-agent", "curl/8"), ("accept-encoding", "gzip"))
@@ -53,12 +53,12 @@ async def test_log_lets_the_client_in(caplog: pytest.LogCaptureFixture) -> None:
         assert (await owner.get("/how")).json()["changes"] == []
         for _ in range(3):
             seen = (await by_script(owner)).json()
-            assert (seen["user"], seen["changes"]) == ("alice", ["user-agent", "accept-encoding", "accept-language"])
+            assert (seen["user"], seen["changes"]) == ("alice", ["accept-encoding", "user-agent", "accept-language"])
             assert (await owner.get("/how")).json()["user"] == "alice"
     (line,) = [record for record in caplog.records if record.name == "asgi_session.fingerprint"]
     assert line.levelno == logging.WARNING
     told = line.mismatch  # type: ignore[attr-defined]
-    assert (told["action"], told["changed"], told["missing"]) == ("log", "user-agent,accept-encoding", "accept-language")
+    assert (told["action"], told["changed"], told["missing"]) == ("log", "accept-encoding,user-agent", "accept-language")
     assert owner.credential not in caplog.text
 
 
@@ -84,17 +84,104 @@ async def test_who_was_turned_away_never_rides_on_a_verdict() -> None:
             assert store.calls["load"] == loads
 
 
-async def test_many_at_once_are_turned_away() -> None:
-    """Loads that are joined decide for each request by its own client."""
+@pytest.mark.parametrize("first", ["the owner", "the script"])
+@pytest.mark.security("LC-16")
+async def test_who_joins_a_load_is_judged_by_its_own_client(first: str) -> None:
+    """Whoever began it: one load, and an answer for each of them. Nobody rides on it who was not accepted."""
+    store = WatchedStore()
+    async with visiting(guarded("step_up", store=store), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        gate = store.gates["load"] = Gate()
+        is_script = [number % 2 == (first == "the owner") for number in range(10)]
+        asked = [asyncio.ensure_future(by_script(owner) if script else owner.get("/how")) for script in is_script]
+        await gate.reached.wait()
+        gate.opened.set()
+        users = [answer.json()["user"] for answer in await asyncio.gather(*asked)]
+        assert users == [None if script else "alice" for script in is_script]
+        assert store.calls["load"] == 1
+        assert (await by_script(owner)).json()["user"] is None
+
+
+@pytest.mark.parametrize("name", [*dict(CHROME), "sec-ch-ua-platform", "x-device-id"])
+@pytest.mark.security("LC-16")
+async def test_each_part_belongs_to_the_context_of_a_verdict(name: str) -> None:
+    """Whoever differs in it alone, also in a second line of the header, is looked at in full: nobody rides past the comparison."""
+    policy = ValidationPolicy(fingerprint=FingerprintPolicy(headers=["user-agent", "x-device-id"]))
+    headers = [*CHROME, ("sec-ch-ua-platform", "x"), ("x-device-id", "1")]
+    async with visiting(sessions(PAGES, validation=policy), headers=headers) as owner:
+        await owner.get("/login?alice")
+        await owner.get("/how")
+        assert (await owner.get("/how")).json()["verdict"] == ["quick", True, "valid"]
+        seen = (await owner.get("/how", headers=[(name, "another line")])).json()
+        assert seen["verdict"] == [*FULL, "context"]
+        assert (await owner.get("/how")).json()["verdict"] == [*FULL, "context"]
+
+
+async def test_a_judgement_that_breaks_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in it (a log handler that raises, a store that returns nonsense) fails the request and leaves nothing to ride on."""
     async with visiting(guarded("step_up"), headers=CHROME) as owner:
         await owner.get("/login?alice")
-        asked = [by_script(owner) if number % 2 else owner.get("/how") for number in range(20)]
-        users = [answer.json()["user"] for answer in await asyncio.gather(*asked)]
-        assert users == ["alice", None] * 10
+        with monkeypatch.context() as patched:
+            patched.setattr(strangers.Strangers, "_tell", lambda *_: 1 / 0)
+            for _ in range(2):
+                with pytest.raises(ZeroDivisionError):
+                    await by_script(owner)
+        assert (await by_script(owner)).json()["user"] is None
+        assert (await owner.get("/how")).json()["user"] == "alice"
+
+
+async def test_a_socket_is_judged_like_a_request() -> None:
+    """A handshake of another client gets no session; the owner's, which brings no hints, gets it."""
+
+    async def chat(scope: Scope, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "reason": str(scope["session"].user_id)})
+
+    app = sessions(PAGES, validation=ValidationPolicy(fingerprint=FingerprintPolicy(on_mismatch="step_up")))
+    async with visiting(app, headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        app.app = chat
+        for headers, user in ((CHROME[:3], "alice"), (SCRIPT, "None")):
+            scope = websocket_scope(headers=[*headers, ("cookie", owner.cookie)])
+            async with Conversation(app, scope) as talk:
+                talk.say("websocket.connect")
+                response = await talk.ended()
+            assert response.messages[-1]["reason"] == user
+
+
+@pytest.mark.security("LC-16")
+@pytest.mark.parametrize(("site", "reason"), [("cross-site", "step_up"), ("same-site", "step_up"), ("same-origin", "revoked")])
+async def test_no_page_elsewhere_signs_people_out(site: str, reason: str) -> None:
+    """A page of another site can make the owner's browser ask with another language: that is turned away, and ends nothing."""
+    async with visiting(guarded("revoke"), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        lines = [*SCRIPT, ("sec-fetch-site", site), ("sec-fetch-mode", "no-cors")]
+        seen = (await Browser(owner.app, headers=lines).request("GET", "/how", cookie=owner.cookie)).json()
+        assert seen["verdict"] == [*FULL, reason]
+        assert ((await owner.get("/how")).json()["user"] == "alice") is (reason == "step_up")
+
+
+@pytest.mark.parametrize("on_mismatch", ["step_up", "revoke"])
+async def test_what_a_stranger_gets_is_kept_by_no_cache(on_mismatch: str) -> None:
+    """The same cookie opens another page to its owner."""
+    async with visiting(guarded(on_mismatch), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        assert (await by_script(owner, "/read")).get("cache-control") == "no-store"
+
+
+async def test_visitors_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody can have sessions of nobody, and present each from two clients: that is no warning."""
+    async with visiting(sessions(PAGES), headers=CHROME) as visitor:
+        await visitor.get("/count")
+        with caplog.at_level(logging.INFO, "asgi_session.fingerprint"):
+            await by_script(visitor)
+    (line,) = [record for record in caplog.records if record.name == "asgi_session.fingerprint"]
+    assert line.levelno == logging.INFO
 
 
 async def test_after_step_up_a_login_is_one_of_this_client() -> None:
-    """The updated browser logs in again: that ends the session it could not use, and the new one is its own."""
+    """Another browser logs in with the old one's cookie: that ends the session it could not use, and the new one is its own."""
     async with visiting(guarded("step_up"), headers=CHROME) as owner:
         await owner.get("/login?alice")
         updated = Browser(owner.app, headers=SCRIPT)

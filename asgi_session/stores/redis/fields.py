@@ -52,6 +52,7 @@ def _metadata(raw: bytes | None, fingerprint: bytes | None) -> Mapping[str, str]
         found = from_json(raw or b"{}")
     except ValueError:  # half of a surrogate pair, which Python's own decoder reads, as it writes it
         found = json.loads(raw or b"{}")
+    found.pop(FINGERPRINT, None)  # planted before it was ours
     if fingerprint is not None:
         found[FINGERPRINT] = fingerprint.decode("utf-8", "replace")
     return MappingProxyType(found)

@@ -33,3 +33,10 @@ def test_the_fingerprint_has_a_field_of_its_own() -> None:
     assert record_of(key, [*times, b"f", b"x"], b"1").metadata == {"fingerprint": "x"}
     both = record_of(key, [*times, b"m", metadata_argument(metadata).encode(), b"f", b"x" * 62], b"1")
     assert both.metadata == metadata
+
+
+def test_a_fingerprint_among_the_metadata_is_none() -> None:
+    """A manager's caller may have used the name before it was ours."""
+    times = [item for field in b"clixgn" for item in (bytes([field]), b"1")]
+    record = record_of(StoreKey("000", "digest"), [*times, b"m", b'{"fingerprint":5,"a":"b"}'], b"1")
+    assert record.metadata == {"a": "b"}

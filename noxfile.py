@@ -51,6 +51,16 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # also in CI: the versions that the machine has are tested
 
 
+def keep_bytecode() -> None:
+    """Let Python keep what it compiles, under .nox/ where it's told to keep nothing beside the sources.
+
+    Container images often set PYTHONDONTWRITEBYTECODE. Here hundreds of processes would then compile the same packages again, which
+    is most of what they do: collecting the tests takes three times as long.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".nox" / "bytecode"))
+
+
 def show_pythons_of_pyenv() -> None:
     """Put pyenv's interpreters before its shims, which fail for every version that is not selected."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
@@ -150,6 +160,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+keep_bytecode()
 show_pythons_of_pyenv()
 
 if __name__ == "__main__":

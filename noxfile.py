@@ -108,12 +108,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that need no service, without the slow ones, on all cores: a minute or two on two of them.
+    """Run the tests that need no service, without those that take long, on all cores: half a minute on two slow ones.
 
-    `-- ARGUMENTS` go to pytest, which then takes also slow ones, on one core.
+    Properties are tried on few examples. `-- ARGUMENTS` go to pytest, which then leaves nothing out, on one core.
     """
     install(session, "test")
-    session.run("python", "-m", "pytest", "--unit", *(session.posargs or ["-m", "not slow", "-n", "auto"]))
+    quick = ["-m", "not slow and not lengthy", "-n", "auto", "--dist", "worksteal"]
+    few = {} if session.posargs else {"TEST_EXAMPLES_AT_MOST": "10"}
+    session.run("python", "-m", "pytest", "--unit", *(session.posargs or quick), env=few)
 
 
 @nox.session

@@ -197,12 +197,15 @@ class Workers:
 
 
 WARM = [
-    "memory warm",
-    pytest.param("redis warm", marks=pytest.mark.redis),
-    pytest.param("cluster warm", marks=pytest.mark.cluster),
+    pytest.param("memory warm", marks=pytest.mark.lengthy),
+    pytest.param("redis warm", marks=[pytest.mark.redis, pytest.mark.lengthy]),
+    pytest.param("cluster warm", marks=[pytest.mark.cluster, pytest.mark.lengthy]),
 ]
 """Workers that have met each session."""
-WIRED = ["memory wired", pytest.param("redis wired", marks=pytest.mark.redis)]
+WIRED = [
+    pytest.param("memory wired", marks=pytest.mark.lengthy),
+    pytest.param("redis wired", marks=[pytest.mark.redis, pytest.mark.lengthy]),
+]
 """Workers that have met nobody, and hear of each other when the schedule says so."""
 AT_MOST = {"memory": 60, "redis": 24, "cluster": 20}
 """Orders of steps and news that are run, where there are more: there are thousands."""

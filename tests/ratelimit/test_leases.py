@@ -248,6 +248,7 @@ async def test_near_the_limit_one_at_a_time(limiter: LeasedRateLimiter, shared: 
     assert shared.asked[-18:] == [1] * 18
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("limit", "every", "processes", "cost"),
     [

@@ -83,6 +83,7 @@ def outcomes(report: str, outcome: str) -> set[tuple[str, str]]:
     return set(re.findall(rf"^{outcome} test_store\.py::(\w+)::(\w+)", report, re.MULTILINE))
 
 
+@pytest.mark.lengthy
 def test_each_mistake_is_found_by_its_test(tmp_path: Path) -> None:
     """A store with one mistake fails the test that is there for it; the sound one fails none."""
     its_test = {(f"Test{kind.__name__}", test) for test, kind in BROKEN.items()}
@@ -94,6 +95,7 @@ def test_each_mistake_is_found_by_its_test(tmp_path: Path) -> None:
     assert len(sound) > 40
 
 
+@pytest.mark.lengthy
 def test_the_example_works_as_it_stands(tmp_path: Path) -> None:
     """The lines of the docstring are a whole test module, in a project without an option set for us."""
     example = re.search(r"::\n\n(.*?)\n\n``StoreContract``", str(asgi_session.testing.__doc__), re.DOTALL)

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asgi_session.ids import CredentialSigner, new_session_id
-from tests.races.workers import WARM, Workers, credential_of, given, workers_named
-from tests.support.backends import EVERY_STORE
+from tests.races.workers import COLD, WARM, Workers, credential_of, given, workers_named
 from tests.support.interleaving import Schedule
 from tests.support.site import SECRET
 
 
-@pytest.fixture(params=[*EVERY_STORE, *WARM])
+@pytest.fixture(params=[*COLD, *WARM])
 async def workers(request: pytest.FixtureRequest, namespace: str, second: int) -> AsyncIterator[Workers]:
     """Two workers, cold and warm."""
     async with workers_named(request, namespace, second) as workers:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmarks.benchmark import Benchmark, Miss, Row, Verdict
+from benchmarks.report.plots import save
 from benchmarks.report.tables import became, table
 from benchmarks.results import Result, read
 
@@ -36,8 +37,6 @@ here until it is made again; `-- --quick` only sees that all of them work. Each 
 
 def write_page(benchmarks: Mapping[str, Benchmark], results: Path, docs: Path) -> None:
     """Make page and pictures of whatever results there are."""
-    from benchmarks.report.plots import save  # here: matplotlib takes seconds to import
-
     found = [(benchmark, result) for benchmark in benchmarks.values() if (result := read(benchmark.name, results))]
     for benchmark, result in found:
         for name, plot in benchmark.plots.items():

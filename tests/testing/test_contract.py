@@ -106,6 +106,7 @@ def test_the_example_works_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_store_without_a_clock_is_waited_for(tmp_path: Path) -> None:
     """Time passes by itself; and a module that forgot to give a store is told so."""
     report = run_pytest(tmp_path, WITHOUT_A_CLOCK, "-k", "an_idle_session_ends or absolute_timeout")

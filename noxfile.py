@@ -108,7 +108,7 @@ def tests(session: nox.Session) -> None:
         lengthy = ["-m", f"not alone and ({LONG} or hypothesis)", *ALL_CORES]
         runs = [(together, FEW_EXAMPLES), (lengthy, {}), (["-m", "alone"], {})]
     else:
-        runs = [(["-m", "not alone and not cluster and not slow", *ALL_CORES], {})]
+        runs = [(["-m", "not alone and not cluster and not slow", *ALL_CORES], FEW_EXAMPLES)]
     for arguments, environment in runs:
         session.run("python", "-m", "pytest", *arguments, env=environment, interrupt_timeout=30)
 

@@ -115,7 +115,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that need no service, without those that take long, on all cores: half a minute on two slow ones.
+    """Run the tests that need no service, without those that take long, on all cores: 40 seconds on two slow ones.
 
     Properties are tried on few examples. `-- ARGUMENTS` go to pytest, which then leaves nothing out, on one core.
     """

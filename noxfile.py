@@ -39,8 +39,12 @@ except ModuleNotFoundError:
 
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-ALL_CORES = ["-n", "auto", "--maxprocesses", "4"]
+ALL_CORES = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 """For tests that are not marked `alone`."""
+LONG = "lengthy or slow or server"
+"""Marks of tests whose coverage isn't measured."""
+FEW_EXAMPLES = {"TEST_EXAMPLES_AT_MOST": "10"}
+"""Of each property (tests/support/examples.py)."""
 OTHER_PYTHONS = [version for version in nox.project.python_versions(PYPROJECT) if version != THIS_PYTHON]
 
 nox.needs_version = ">=2025.2"
@@ -49,6 +53,16 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # also in CI: the versions that the machine has are tested
+
+
+def keep_bytecode() -> None:
+    """Let Python keep what it compiles, under .nox/ where it's told to keep nothing beside the sources.
+
+    Container images often set PYTHONDONTWRITEBYTECODE. Here hundreds of processes would then compile the same packages again, which
+    is most of what they do: collecting the tests takes three times as long.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".nox" / "bytecode"))
 
 
 def show_pythons_of_pyenv() -> None:
@@ -76,7 +90,9 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: all, with coverage, on the Python that runs nox; those of unit and Redis on the others present.
 
-    All are two runs: most of them on all cores, and then one by one those that are marked `alone`.
+    All are three runs: most of them on all cores, with coverage, and properties on few examples; there too, but without coverage,
+    those that take long, and properties on all examples, as coverage makes them three times as slow and finds hardly another line;
+    then one by one, and without it too, as many of them measure times, those that are marked `alone`.
 
     Installs what the machine lacks (Redis, Keycloak, Chromium), or says how to. `-- ARGUMENTS` go to pytest, which then
     measures no coverage.
@@ -84,26 +100,29 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     full = session.python == THIS_PYTHON
     session.run("python", "-m", "tests.services.install", *([] if full else ["redis"]))
+    runs: list[tuple[list[str], dict[str, str]]]
     if session.posargs:
-        runs = [session.posargs]
+        runs = [(session.posargs, {})]
     elif full:
-        together = ["-m", "not alone", *ALL_CORES, "--cov-report=", "--cov-fail-under=0"]
-        alone = ["-m", "alone", "--cov-append", "--cov-report=term-missing:skip-covered"]
-        runs = [["--cov", *together], ["--cov", *alone]]
+        together = ["-m", f"not alone and not ({LONG})", *ALL_CORES, "--cov", "--cov-report=term-missing:skip-covered"]
+        lengthy = ["-m", f"not alone and ({LONG} or hypothesis)", *ALL_CORES]
+        runs = [(together, FEW_EXAMPLES), (lengthy, {}), (["-m", "alone"], {})]
     else:
-        runs = [["-m", "not alone and not cluster and not slow", *ALL_CORES]]
-    for arguments in runs:
-        session.run("python", "-m", "pytest", *arguments, interrupt_timeout=30)
+        runs = [(["-m", "not alone and not cluster and not slow", *ALL_CORES], FEW_EXAMPLES)]
+    for arguments, environment in runs:
+        session.run("python", "-m", "pytest", *arguments, env=environment, interrupt_timeout=30)
 
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that need no service, without the slow ones, on all cores: a minute or two on two of them.
+    """Run the tests that need no service, without those that take long, on all cores: 40 seconds on two slow ones.
 
-    `-- ARGUMENTS` go to pytest, which then takes also slow ones, on one core.
+    Properties are tried on few examples. `-- ARGUMENTS` go to pytest, which then leaves nothing out, on one core.
     """
     install(session, "test")
-    session.run("python", "-m", "pytest", "--unit", *(session.posargs or ["-m", "not slow", "-n", "auto"]))
+    quick = ["-m", "not slow and not lengthy", "-n", "auto", "--dist", "worksteal"]
+    few = {} if session.posargs else FEW_EXAMPLES
+    session.run("python", "-m", "pytest", "--unit", *(session.posargs or quick), env=few)
 
 
 @nox.session
@@ -150,6 +169,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+keep_bytecode()
 show_pythons_of_pyenv()
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What every test may ask for; the real services come from `tests.services.fixtures`."""
 
+import gc
 import os
 
 import pytest
@@ -7,6 +8,12 @@ import pytest
 import tests.support.examples  # noqa: F401  # how many examples properties are tried on
 
 pytest_plugins = ["pytester", "tests.services.fixtures"]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what collecting the tests has left for good; many tests ask it for what they left."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

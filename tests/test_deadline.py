@@ -67,6 +67,7 @@ async def test_a_blocked_loop_does_not_get_for_ever() -> None:
     assert took < 0.4
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("turn", [0.003, 0.006, 0.012, 0.06])
 async def test_a_loop_that_is_always_busy_has_its_turns(turn: float) -> None:
     """What needs so many turns of the loop is finished, however long the application makes each of them."""
@@ -82,6 +83,7 @@ async def test_a_loop_that_is_always_busy_has_its_turns(turn: float) -> None:
     assert work.result() == "done"
 
 
+@pytest.mark.lengthy
 @pytest.mark.security("AV-03")
 async def test_a_loop_that_is_always_busy_does_not_get_for_ever() -> None:
     """Silence is silence, after a number of turns that is enough for any answer."""

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.benchmark import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 OURS, THEIRS, FLOOR = "#0072B2", "#E69F00", "#7F7F7F"
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"]
@@ -34,10 +33,18 @@ _STYLE: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "asgi_session",  # the same numbers make the same file
 }
-mpl.rcParams.update(_STYLE)
 
 
-def save(figure: Figure, path: Path) -> None:
+def _figure(width: float, height: float) -> "Figure":
+    """An empty one in the common style."""
+    import matplotlib as mpl  # here: it takes seconds to import, which only those shall wait for who draw
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update(_STYLE)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: "Figure", path: Path) -> None:
     """Write the picture; without a date, so that it changes only with the numbers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
@@ -50,7 +57,7 @@ def colour_of(name: str) -> str:
     return FLOOR if name.startswith(("bare", "raw")) else THEIRS
 
 
-def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
+def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> "Figure":
     """A dot for each row on one logarithmic scale, a panel for each group, the cheapest on top.
 
     `keys` are the columns of the value and of the quartiles around it. Dots, not bars: a logarithmic scale has no zero, so what
@@ -58,7 +65,7 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     """
     value, _, high = keys
     sizes = [len(rows) + 1 for rows in panels.values()]
-    figure = Figure(figsize=(9, 1 + 0.25 * sum(sizes)), layout="constrained")
+    figure = _figure(9, 1 + 0.25 * sum(sizes))
     axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=sizes, squeeze=False)[:, 0]
     everything = [row for rows in panels.values() for row in rows]
     for axis, (name, rows) in zip(axes, panels.items(), strict=True):
@@ -72,12 +79,12 @@ def dots_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     return figure
 
 
-def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> Figure:
+def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str, keys: tuple[str, str, str]) -> "Figure":
     """A bar for each row, a panel for each group, the largest on top; whiskers where `keys` name quartiles beside the value."""
     value, low, high = keys
     shown = {name: rows for name, rows in panels.items() if rows}
     sizes = [len(rows) + 1 for rows in shown.values()]
-    figure = Figure(figsize=(9, 1 + 0.25 * sum(sizes)), layout="constrained")
+    figure = _figure(9, 1 + 0.25 * sum(sizes))
     axes = figure.subplots(len(shown), 1, sharex=True, height_ratios=sizes, squeeze=False)[:, 0]
     for axis, (name, rows) in zip(axes, shown.items(), strict=True):
         ordered = sorted(rows, key=lambda row: row[value])
@@ -99,13 +106,13 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
     return figure
 
 
-def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, title: str, keys: tuple[str, str, str]) -> Figure:
+def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, title: str, keys: tuple[str, str, str]) -> "Figure":
     """A panel for each quantity, a group of bars for each value of one column, in it a bar for each value of another one.
 
     Each panel has a dotted line where its bound is. `keys` are the columns of the groups, of the bars, and of their height.
     """
     group, kind, value = keys
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = _figure(9, 4)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (name, (rows, bound)) in zip(axes, panels.items(), strict=True):
         groups, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in (group, kind))
@@ -127,12 +134,12 @@ def bars_side_by_side(panels: Mapping[str, tuple[Sequence[Row], float]], *, titl
 
 def ranges(
     rows: Mapping[str, Row], *, title: str, label: str, marks: Sequence[str], bounds: Mapping[float, str] | None = None
-) -> Figure:
+) -> "Figure":
     """A line for each row with a mark at each of these columns, from the least to the most; dotted where a budget ends.
 
     The scale is logarithmic: a row of nothing has its zero written at the edge.
     """
-    figure = Figure(figsize=(9, 1.4 + 0.3 * len(rows)), layout="constrained")
+    figure = _figure(9, 1.4 + 0.3 * len(rows))
     axis = figure.subplots()
     for place, row in enumerate(rows.values()):
         if not row[marks[-1]]:
@@ -161,9 +168,9 @@ def ranges(
     return figure
 
 
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x: str, y: str) -> tuple[Figure, Axes]:
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x: str, y: str) -> "tuple[Figure, Axes]":
     """A line with markers for each series of points, ours in bold where it is compared; both scales are logarithmic."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = _figure(9, 4.5)
     compared = any(colour_of(name) == OURS for name in series)
     axis = figure.subplots()
     for (name, points), colour, marker in zip(series.items(), SERIES, MARKERS, strict=False):
@@ -179,7 +186,7 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x:
     return figure, axis
 
 
-def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
+def _dots(axis: "Axes", rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
     value, low, high = keys
     for place, row in enumerate(rows):
         colour = colour_of(row["contender"])
@@ -190,7 +197,7 @@ def _dots(axis: Axes, rows: Sequence[Row], keys: tuple[str, str, str]) -> None:
     _name(axis, len(rows))
 
 
-def _name(axis: Axes, rows: int) -> None:
+def _name(axis: "Axes", rows: int) -> None:
     """Ours in bold, in our colour."""
     axis.set_ylim(-0.6, rows - 0.4)
     axis.tick_params(axis="y", length=0)
@@ -199,8 +206,10 @@ def _name(axis: Axes, rows: int) -> None:
             label.set(color=OURS, fontweight="bold")
 
 
-def _readable(axis: Axis) -> None:
+def _readable(axis: "Axis") -> None:
     """Plain numbers along a logarithmic axis: 1, 2, 5, 10."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:,g}")
     axis.set_minor_locator(NullLocator())

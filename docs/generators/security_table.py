@@ -6,6 +6,7 @@ A test carries ``@pytest.mark.security(...)``; one of the store contract, which 
 import ast
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,16 @@ def tests_by_row() -> dict[str, list[str]]:
 def _rows_of_files(name: str, folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
     """Pairs of a row and a test in ``folder``, which the pages know by ``name``."""
     for path in sorted(folder.rglob(pattern)):
-        tree = ast.parse(path.read_text())
         place = f"{name}/{path.relative_to(folder).as_posix()}"
-        yield from ((row, place) for row in _rows_of_module(tree))
-        for test, node in _tests(tree):
-            yield from ((row, f"{place}::{test}") for row in _rows_in(node.decorator_list))
+        yield from ((row, place + test) for row, test in _rows_of_source(path.read_text()))
+
+
+@cache
+def _rows_of_source(source: str) -> list[tuple[str, str]]:
+    """Pairs of a row and ``::test``, or of a row and nothing where all tests of the module prove it."""
+    tree = ast.parse(source)
+    of_tests = [(row, f"::{test}") for test, node in _tests(tree) for row in _rows_in(node.decorator_list)]
+    return [*((row, "") for row in _rows_of_module(tree)), *of_tests]
 
 
 def _tests(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:

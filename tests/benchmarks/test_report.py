@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
-from matplotlib.figure import Figure
 
 from benchmarks.benchmark import Benchmark, Column, Miss, Row, Verdict
 from benchmarks.budgets import at_least, at_most
@@ -15,6 +15,9 @@ from benchmarks.report.page import write_page
 from benchmarks.report.plots import FLOOR, OURS, THEIRS, bars_by_group, bars_side_by_side, colour_of, dots_by_group, lines, ranges
 from benchmarks.report.tables import table, verdict_table
 from benchmarks.results import Result, read, write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS: list[Row] = [
     {"contender": "asgi_session", "cpu": 1234.5678, "low": 1200.0, "high": 1300.0, "note": "", "count": None},
@@ -33,7 +36,7 @@ MACHINE = {
 }  # fmt: skip
 
 
-def plot(rows: Sequence[Row]) -> Figure:
+def plot(rows: Sequence[Row]) -> "Figure":
     """Any picture."""
     return bars_by_group({"all": rows, "none": []}, title="title", label="µs", keys=("cpu", "low", "high"))
 
@@ -92,6 +95,7 @@ def test_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read("another", tmp_path) is None
 
 
+@pytest.mark.lengthy
 def test_page_has_what_was_measured(tmp_path: Path) -> None:
     """Explanation, picture, table, budgets, and where it was measured; benchmarks without a result are left out."""
     write(RESULT, tmp_path / "results")
@@ -104,6 +108,7 @@ def test_page_has_what_was_measured(tmp_path: Path) -> None:
     assert "Another one" not in page
 
 
+@pytest.mark.lengthy
 def test_page_explains_what_is_missed(tmp_path: Path) -> None:
     """All budgets come first; why one is missed and what would reach it stands there only where it is."""
     write(RESULT, tmp_path / "results")
@@ -119,6 +124,7 @@ def test_page_explains_what_is_missed(tmp_path: Path) -> None:
     assert "It is slow." not in page
 
 
+@pytest.mark.lengthy
 def test_what_does_not_exist_yet_is_neither_met_nor_missed(tmp_path: Path) -> None:
     """It stands among the budgets, and counts for nothing."""
     write(RESULT, tmp_path / "results")
@@ -130,6 +136,7 @@ def test_what_does_not_exist_yet_is_neither_met_nor_missed(tmp_path: Path) -> No
     assert "missed" not in page
 
 
+@pytest.mark.lengthy
 def test_long_table_is_folded_and_split(tmp_path: Path) -> None:
     """A reader sees the picture first; the rows are parted by a column."""
     rows = [{**ROWS[0], "part": f"part {number % 2}"} for number in range(20)]
@@ -140,6 +147,7 @@ def test_long_table_is_folded_and_split(tmp_path: Path) -> None:
     assert page.index("**part 0**") < page.index("**part 1**") < page.index("</details>")
 
 
+@pytest.mark.lengthy
 def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
     """So that a new run changes only what changed."""
     write(RESULT, tmp_path / "results")
@@ -151,6 +159,7 @@ def test_pictures_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
     assert ElementTree.fromstring(pictures[0]).tag.endswith("svg")  # our own file
 
 
+@pytest.mark.lengthy
 def test_every_kind_of_picture_can_be_drawn() -> None:
     """Each with its labels."""
     dots = dots_by_group({"all": ROWS}, title="title", label="µs", keys=("cpu", "low", "high"))
@@ -162,6 +171,7 @@ def test_every_kind_of_picture_can_be_drawn() -> None:
     assert axis.get_xlabel() == "n"
 
 
+@pytest.mark.lengthy
 def test_nothing_is_written_where_it_cannot_be_drawn() -> None:
     """A logarithmic scale has no zero."""
     figure = ranges({"one": {"p50": 1, "max": 2}, "none": {"p50": 0, "max": 0}}, title="title", label="ms", marks=("p50", "max"))
@@ -170,6 +180,7 @@ def test_nothing_is_written_where_it_cannot_be_drawn() -> None:
     assert texts == {"2.0", "0"}
 
 
+@pytest.mark.lengthy
 def test_bars_stand_side_by_side() -> None:
     """One for each kind in each group that has it, as high as its value, under a line at the bound."""
     rows = [{"n": n, "kind": kind, "share": 10 * n} for n, kind in ((1, "a"), (1, "b"), (2, "a"))]

@@ -29,6 +29,7 @@ def test_some_come_more_often() -> None:
     assert visitors.count(0) / visitors.count(1) == pytest.approx(2, rel=0.1)
 
 
+@pytest.mark.lengthy
 def test_hits_in_the_long_run() -> None:
     """A visit each 10 s and an entry's life of 30 s are three hits for each load."""
     assert Visits(100, rate=10, seconds=10_000).possible_hits(30) == pytest.approx(0.75, abs=0.001)

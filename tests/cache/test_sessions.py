@@ -213,6 +213,7 @@ def test_reasons_of_many_take_bounded_memory(shelf: Shelf) -> None:
     ],
     ids=["empty", "a number", "texts", "nested", "a text that takes twice its bytes", "a long name at the provider"],
 )
+@pytest.mark.lengthy
 @pytest.mark.security("ST-12")
 def test_the_estimate_is_not_less_than_the_memory(user_id: str | None, values: int, value: str, provider_session: str) -> None:
     """``max_bytes`` is a promise, also for data that an attacker shaped: it counts the measured truth, or up to twice as much."""

@@ -30,11 +30,11 @@ def test_every_part_stands_on_a_page() -> None:
     assert generate.used_parts() == set(generate.PARTS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
+@pytest.mark.parametrize("source", PAGES, ids=lambda source: source.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(source: Path) -> None:
     """Files and headings that a page links to exist."""
-    for target, anchor in _LINK.findall(page.read_text()):
-        place = (page.parent / target).resolve() if target else page
+    for target, anchor in _LINK.findall(source.read_text()):
+        place = (source.parent / target).resolve() if target else source
         assert place.exists(), target
         if anchor:
             assert anchor in _anchors(place), f"{target}#{anchor}"

@@ -38,6 +38,7 @@ def _verifier(issuer: Issuer) -> JWTVerifier:
     return JWTVerifier(issuer.url, audience=AUDIENCE, keys=policy, clock=issuer.clock, fetch=FETCH)
 
 
+@pytest.mark.lengthy
 @pytest.mark.security("AV-01", "AV-05", "JW-24")
 @pytest.mark.parametrize(("fault", "operation"), CELLS, ids=[f"{fault.name}-{operation.name}" for fault, operation in CELLS])
 async def test_cell(fault: table.Fault, operation: table.Operation, issuer: Issuer, make_middleware: MakeMiddleware) -> None:

@@ -1,6 +1,7 @@
 """The package's own source, for the tests that look at it."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +19,17 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in SOURCES}
 
 
-def imports_of(module: str, *, at_first_use: bool = False) -> set[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A module as it is parsed."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports_of(module: str, *, at_first_use: bool = False) -> frozenset[str]:
     """What a module imports when it is imported itself; `at_first_use`: also inside functions. Not what is only for types."""
     path = MODULES[module]
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     nodes = _outside_type_checking(tree) if at_first_use else tree.body
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
@@ -35,7 +43,7 @@ def imports_of(module: str, *, at_first_use: bool = False) -> set[str]:
                 else node.module
             )
             found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else f"{base}" for alias in node.names}
-    return found - {module}
+    return frozenset(found - {module})
 
 
 def own_imports_of(module: str, **options: bool) -> set[str]:

@@ -5,7 +5,7 @@ import inspect
 import typing
 
 import asgi_session
-from tests.meta.package import MODULES, PACKAGE, SOURCES
+from tests.meta.package import MODULES, PACKAGE, SOURCES, tree_of
 
 
 def test_all_is_sorted_complete_and_real() -> None:
@@ -43,7 +43,7 @@ def test_every_public_name_is_documented() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     """In its first line."""
-    assert not [str(path.relative_to(PACKAGE)) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not [str(path.relative_to(PACKAGE)) for path in SOURCES if not ast.get_docstring(tree_of(path))]
 
 
 def test_the_package_is_typed() -> None:

@@ -39,6 +39,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not heavy, f"{heavy} came along. Import them where they are first used (see asgi_session/tokens/settings.py)."
 
 
+@pytest.mark.lengthy
 def test_making_a_middleware_in_memory_loads_nothing_heavy() -> None:
     """Neither does the constructor; nor, with a URL of Redis, anything of the driver before the start."""
     for store in ("memory://", "redis://localhost"):
@@ -46,6 +47,7 @@ def test_making_a_middleware_in_memory_loads_nothing_heavy() -> None:
         assert not {name for name in HEAVY if name in loaded}
 
 
+@pytest.mark.lengthy
 def test_every_public_name_is_there_after_all() -> None:
     """What is looked up at first use is found, and what does not exist is an AttributeError."""
     loaded = loaded_after("import asgi_session; [getattr(asgi_session, name) for name in asgi_session.__all__]")

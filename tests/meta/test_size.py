@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.package import PACKAGE, SOURCES
+from tests.meta.package import PACKAGE, SOURCES, tree_of
 
 MODULE_LINES = 300
 FUNCTION_LINES = 60
@@ -26,7 +26,7 @@ def test_a_module_fits_a_head(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_function_fits_a_screen(path: Path) -> None:
     """At most 60 lines with its docstring, and 7 parameters, but for the constructors whose arguments are the configuration."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     configuration = {
         id(function)
         for node in ast.walk(tree)

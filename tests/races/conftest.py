@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.races.workers import Workers, workers_named
-from tests.support.backends import EVERY_STORE
+from tests.races.workers import COLD, Workers, workers_named
 
 
 @pytest.fixture(params=[0, 1], ids=["one worker", "two workers"])
@@ -15,7 +14,7 @@ def second(request: pytest.FixtureRequest) -> int:
     return number
 
 
-@pytest.fixture(params=EVERY_STORE)
+@pytest.fixture(params=COLD)
 async def workers(request: pytest.FixtureRequest, namespace: str, second: int) -> AsyncIterator[Workers]:
     """Two workers, as two processes have them: each with a store object, a cache and connections of its own."""
     async with workers_named(request, namespace, second) as workers:

@@ -264,7 +264,18 @@ SCENES: dict[str, Callable[[World], list[Actor]]] = {
 }
 
 
-@pytest.mark.parametrize("scene", SCENES)
+MANY = {
+    "a lost link",
+    "a lost link and a new proof",
+    "a change here while the link is lost",
+    "a change elsewhere",
+    "changes here and elsewhere",
+    "proofs that come late",
+}
+"""Scenes of so many orders that running them takes long."""
+
+
+@pytest.mark.parametrize("scene", [pytest.param(scene, marks=[pytest.mark.lengthy] if scene in MANY else []) for scene in SCENES])
 @pytest.mark.security("LC-09")
 def test_no_order_serves_what_it_must_not(scene: str) -> None:
     """Neither a revoked session beyond the bound, nor one whose revocation is known, nor less than a client has written."""

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asgi_session.ids import CredentialSigner, new_session_id
-from tests.races.workers import WARM, Workers, credential_of, given, workers_named
-from tests.support.backends import EVERY_STORE
+from tests.races.workers import COLD, WARM, Workers, credential_of, given, workers_named
 from tests.support.interleaving import Schedule
 from tests.support.site import SECRET
 
 
-@pytest.fixture(params=[*EVERY_STORE, *WARM])
+@pytest.fixture(params=[*COLD, *WARM])
 async def workers(request: pytest.FixtureRequest, namespace: str, second: int) -> AsyncIterator[Workers]:
     """Two workers, cold and warm."""
     async with workers_named(request, namespace, second) as workers:
@@ -77,7 +76,7 @@ async def test_a_conflict_that_was_asked_for_is_told(workers: Workers, second: i
     await workers.race(scenario)
 
 
-@pytest.mark.parametrize("how", ["destroy", "revoke", "revoke_user", "revoke_all"])
+@pytest.mark.parametrize("how", ["destroy", "revoke", "revoke_user", pytest.param("revoke_all", marks=pytest.mark.lengthy)])
 @pytest.mark.security("LC-08", "LC-10")
 async def test_a_save_after_a_revocation_recreates_nothing(workers: Workers, second: int, how: str) -> None:
     """An operator's revocation is final, also for a request that is under way."""
@@ -106,6 +105,7 @@ async def saves_twice(workers: Workers, cookie: str) -> list[object]:
     return [await workers.request(0, "/set?new", cookie), await workers.request(0, "/set?newer", cookie)]
 
 
+@pytest.mark.lengthy
 @pytest.mark.security("LC-08", "LC-10", "LC-13")
 async def test_two_saves_and_a_revocation(workers: Workers, second: int) -> None:
     """Three at once: neither save brings the session back, alone or by way of the other."""
@@ -276,6 +276,7 @@ async def test_an_id_that_the_client_chose_is_never_adopted(workers: Workers, se
     await workers.race(scenario)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("target", ["mine", "other"])
 @pytest.mark.security("LC-10", "LC-13")
 async def test_revoke_others_keeps_its_own(workers: Workers, second: int, target: str) -> None:

@@ -109,6 +109,8 @@ class Workers:
     """Both have met each session before the race begins, so that they need nobody to serve it."""
     at_most: int | None = None
     """So many orders are enough."""
+    at_most_if_costly: int | None = None
+    """So many, where one takes long."""
     hits: int = 0
     """Requests of the races that were served from the cache."""
     _names: "numbers[int]" = field(default_factory=numbers)
@@ -130,8 +132,9 @@ class Workers:
 
         Cold workers share nothing but the store, so between two of them only the order of its steps counts. On one worker, what
         happens between a step and its caller's next move counts too, unless there are ``only_steps`` to look at (three requests
-        have too many orders else). It always does where news arrives in between; there are so many orders then that fewer of
-        a ``costly`` scenario, which ends everybody's sessions, say, have to do.
+        have too many orders else). It always does where news arrives in between; there are thousands of orders then, of
+        which a sample has to do. Of a ``costly`` scenario, which ends everybody's sessions, say, fewer have to: cold workers run
+        every order of it in memory, and a sample of those that differ in their callers' moves alone on a server.
         """
 
         async def followed(schedule: Schedule) -> None:
@@ -140,7 +143,8 @@ class Workers:
             await scenario(schedule)
 
         all_gates = bool(self.wires) or (self.second == 0 and not only_steps)
-        at_most = max(at_least, self.at_most // 4) if self.at_most is not None and costly else self.at_most
+        at_most = self.at_most_if_costly if costly else self.at_most
+        at_most = at_most and max(at_least, at_most)
         assert await explore(followed, gates_after_steps=all_gates, at_most=at_most) >= at_least
         assert self.hits > 0 or not self.warm, "the race must be one in which the cache serves"
 
@@ -196,13 +200,22 @@ class Workers:
         return await self.manager.get(credential or "")
 
 
+COLD = [
+    "memory",
+    pytest.param("redis", marks=[pytest.mark.redis, pytest.mark.lengthy]),
+    pytest.param("cluster", marks=[pytest.mark.cluster, pytest.mark.lengthy]),
+]
+"""Workers that have met nobody."""
 WARM = [
-    "memory warm",
-    pytest.param("redis warm", marks=pytest.mark.redis),
-    pytest.param("cluster warm", marks=pytest.mark.cluster),
+    pytest.param("memory warm", marks=pytest.mark.lengthy),
+    pytest.param("redis warm", marks=[pytest.mark.redis, pytest.mark.lengthy]),
+    pytest.param("cluster warm", marks=[pytest.mark.cluster, pytest.mark.lengthy]),
 ]
 """Workers that have met each session."""
-WIRED = ["memory wired", pytest.param("redis wired", marks=pytest.mark.redis)]
+WIRED = [
+    pytest.param("memory wired", marks=pytest.mark.lengthy),
+    pytest.param("redis wired", marks=[pytest.mark.redis, pytest.mark.lengthy]),
+]
 """Workers that have met nobody, and hear of each other when the schedule says so."""
 AT_MOST = {"memory": 60, "redis": 24, "cluster": 20}
 """Orders of steps and news that are run, where there are more: there are thousands."""
@@ -222,7 +235,9 @@ def workers_named(
         network = Network(namespace, clients[2])
     stepped = [WiredStore(store, network) if how else SteppedStore(store) for store in stores[:2]]
     if how:
-        options["at_most"] = AT_MOST[kind]
+        options.update(at_most=AT_MOST[kind], at_most_if_costly=AT_MOST[kind] // 4)
+    elif kind != "memory":
+        options["at_most_if_costly"] = AT_MOST[kind]
     return workers_over(stepped, stores[2], second, warm=how == "warm", **options)
 
 
@@ -234,6 +249,7 @@ async def workers_over(
     *,
     warm: bool = False,
     at_most: int | None = None,
+    at_most_if_costly: int | None = None,
     **options: Any,
 ) -> AsyncIterator[Workers]:
     """Two workers with a store each, and a manager of what is ``behind`` both."""
@@ -246,7 +262,7 @@ async def workers_over(
         if isinstance(stores[1], WiredStore):
             stores[1].wire.waits = second == 1
             await stores[1].network.begin()
-        yield Workers(middlewares, list(stores), manager, second, warm, at_most)
+        yield Workers(middlewares, list(stores), manager, second, warm, at_most, at_most_if_costly)
 
 
 def given(response: Response) -> str | None:

@@ -248,6 +248,7 @@ async def test_near_the_limit_one_at_a_time(limiter: LeasedRateLimiter, shared: 
     assert shared.asked[-18:] == [1] * 18
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("limit", "every", "processes", "cost"),
     [
@@ -418,6 +419,7 @@ async def test_a_key_that_is_not_busy_is_admitted_as_soon_as_it_can_be(limiter: 
     assert admitted(await use(limiter, wish))
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     ("limit", "rate", "seconds"),
     [("1000/minute", 100, 130), ("1000/minute", 1_000, 70), ("10000/second", 100, 20), ("10000/second", 1_000, 10)],

@@ -13,6 +13,7 @@ from tests.ratelimit.parts import StoppedClock, permit
 STRATEGIES = ["sliding", "moving"]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.security("RL-16")
 def test_rl16_partitions_expire_without_a_sweep(clock: StoppedClock, strategy: str) -> None:
@@ -30,6 +31,7 @@ def test_rl16_partitions_expire_without_a_sweep(clock: StoppedClock, strategy: s
     assert len(limiter) == 8_000
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("partitions", [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 @pytest.mark.security("RL-16")
 def test_rl16_memory_is_bounded_however_many_come(clock: StoppedClock, partitions: int) -> None:

@@ -182,6 +182,7 @@ class TestRealCluster:
         assert await client.command("SET", namespace, "new") == b"OK"
 
     @pytest.mark.slow
+    @pytest.mark.alone
     @pytest.mark.security("ST-15", "AV-01")
     async def test_a_killed_master_is_replaced(
         self, cluster: RedisCluster, cluster_url: str, make_client: MakeClient, namespace: str
@@ -347,6 +348,7 @@ class TestLies:
             await make_client(url).command("GET", "a")
         assert len([words for words in server.commands if words[0] == b"GET"]) == 21
 
+    @pytest.mark.lengthy
     async def test_commands_go_on_by_the_old_map(self, one_node: tuple[FakeServer, str], make_client: MakeClient) -> None:
         """CLUSTERDOWN starts a look at the Cluster; while that brings nothing, the map at hand is used."""
         server, url = one_node
@@ -427,6 +429,7 @@ class TestLies:
         await client.close()
         assert tasks_of_the_package() == []
 
+    @pytest.mark.lengthy
     async def test_too_many_wait_for_the_map(self, one_node: tuple[FakeServer, str], make_client: MakeClient) -> None:
         """The queue before the first map is bounded like every other."""
         server, url = one_node

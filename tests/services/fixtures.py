@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
         marks = {mark.name for mark in item.iter_markers()}
-        if marks & STARTED_ONCE or ("slow" in marks and "server" not in marks):
+        if marks & STARTED_ONCE:
             item.add_marker("alone")
     # Keycloak takes its time to start, so what needs it comes last.
     items.sort(key=lambda item: item.get_closest_marker("keycloak") is not None)

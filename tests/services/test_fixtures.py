@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.lengthy
+
 _TESTS = """
     import pytest
 

@@ -200,17 +200,16 @@ class TestKeycloak:
         refused = realm.token_response(client, "refresh_token", refresh_token=tokens["refresh_token"])
         assert refused.json()["error"] == "invalid_grant"
 
-    def test_own_instance_can_be_frozen_and_killed(self, own_keycloak: Keycloak) -> None:
-        """A frozen Keycloak answers late, a killed one refuses connections."""
-        url = f"{own_keycloak.url}/realms/master"
-        own_keycloak.pause()
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.get(url, timeout=0.2)
-        own_keycloak.resume()
+    def test_can_be_frozen(self, keycloak: Keycloak) -> None:
+        """A frozen one answers late. A test in tests/faults kills one of its own, and sees that nobody answers."""
+        url = f"{keycloak.url}/realms/master"
+        keycloak.pause()
+        try:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.get(url, timeout=0.2)
+        finally:
+            keycloak.resume()
         assert httpx.get(url, timeout=10).is_success
-        own_keycloak.kill()
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(url)
 
 
 class TestBrowser:

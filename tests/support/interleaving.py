@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from asgi_session.cache.link import InvalidationLink
 from asgi_session.stores.base import SessionStore
 
-_QUIET = 25
-"""Turns of the event loop without a move after which everybody waits; the longest way between two gates takes fewer."""
+_QUIET = 10
+"""Turns of the event loop without a move after which everybody waits; the longest way between two gates takes five."""
 
 _actor: ContextVar[str | None] = ContextVar("actor", default=None)
 

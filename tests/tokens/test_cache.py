@@ -214,6 +214,7 @@ SHAPES: dict[str, tuple[Callable[[int], dict[str, Any]], float]] = {
 }
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_the_estimate_is_no_lower_than_the_truth(clock: StoppedClock, shape: str) -> None:
     """``cache_bytes`` is a promise for whatever an issuer puts into its tokens."""

@@ -171,6 +171,7 @@ async def test_unknown_certificates_are_refused(tmp_path: Path, monkeypatch: pyt
         assert await HttpFetch()(server.url) == b"{}"
 
 
+@pytest.mark.lengthy
 @pytest.mark.security("JW-24")
 @pytest.mark.parametrize("after", ["hang", "drip"])
 async def test_one_deadline_covers_the_whole_refresh(after: str) -> None:

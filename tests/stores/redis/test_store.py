@@ -9,6 +9,7 @@ from tests.support.fake_redis import fake_redis
 
 
 @pytest.mark.security("ST-14")
+@pytest.mark.lengthy
 class TestFakeRedis(RedisStoreContract):
     """fakeredis: for other projects' tests. Its Lua takes its time."""
 

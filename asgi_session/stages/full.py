@@ -29,7 +29,7 @@ _VALID = Verdict("full", False, "valid")
 # why the quick tier was not enough
 _VALID_FOR = {"": _VALID, **{why: Verdict("full", False, why) for why in ("context", "stale", "invalidated", "route", "touch")}}
 _ABSENT = Verdict("full", False, "absent")
-TURNED_AWAY = {"step_up": Verdict("full", False, "step_up"), "revoke": Verdict("full", False, "revoked")}
+_TURNED_AWAY = {"step_up": Verdict("full", False, "step_up"), "revoke": Verdict("full", False, "revoked")}
 _UNAVAILABLE = Verdict("full", False, "unavailable")
 _EXPIRED_TOKEN = bearer_refused(401, "Unauthorized", "invalid_token", challenges.invalid_token("The token has expired."))
 _STEP_UP = bearer_refused(
@@ -93,7 +93,7 @@ class Full:
                 await self._engine.end(key)
             except StoreError as error:
                 return self._store_failed(request, key, error)
-        return self._without_session(request, key, TURNED_AWAY[action], _STEP_UP if action == "step_up" else UNKNOWN_SESSION)
+        return self._without_session(request, key, _TURNED_AWAY[action], _STEP_UP if action == "step_up" else UNKNOWN_SESSION)
 
     def _store_failed(self, request: Request, key: StoreKey, error: StoreError) -> Rejection | None:
         log.warning("a session could not be loaded: %s", error)

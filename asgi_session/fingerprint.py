@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -132,11 +132,9 @@ class Fingerprints:
 
     def __init__(self, policy: FingerprintPolicy, keys: Sequence[bytes]) -> None:
         self.policy = policy
-        self._parts = tuple(sorted(policy.parts))  # in which order they are named makes no difference
-        places = {part: at for at, part in enumerate(self._parts)}
-        self._network = places.pop(NETWORK) if policy.network else None
-        self._agent = places.get("user-agent")
-        self._wanted = {name.encode(): at for name, at in places.items()}
+        headers = sorted(policy.headers)  # in which order they are named makes no difference
+        self._names = tuple(name.encode() for name in headers)
+        self._parts = (*headers, NETWORK) if policy.network else tuple(headers)
         scheme = "\0".join(self._parts).encode()
         named = [(hmac.digest(key, b"name\0" + scheme, "sha256")[:_NAME_BYTES], key) for key in keys]
         self._first, self._keys = named[0], dict(named)
@@ -145,7 +143,7 @@ class Fingerprints:
     def of(self, client: Client) -> str:
         """What is kept of a client, in ASCII."""
         name, key = self._first
-        return urlsafe_b64encode(name + b"".join(_hashed(key, self._values(client)))).rstrip(b"=").decode("ascii")
+        return urlsafe_b64encode(name + b"".join(self._hashed(key, self._values(client)))).rstrip(b"=").decode("ascii")
 
     def compare(self, kept: str | None, client: Client) -> Comparison:
         """How ``client`` differs from the one of which ``kept`` was made; not at all where nothing was kept."""
@@ -169,7 +167,7 @@ class Fingerprints:
         if len(raw) != _NAME_BYTES + _PART_BYTES * len(self._parts):
             return Comparison(self._parts, malformed=True)
         changed, missing = [], []
-        for at, (part, now) in enumerate(zip(self._parts, _hashed(key, values), strict=True)):
+        for at, (part, now) in enumerate(zip(self._parts, self._hashed(key, values), strict=True)):
             start = _NAME_BYTES + _PART_BYTES * at
             then = raw[start : start + _PART_BYTES]
             if then == now:
@@ -183,21 +181,26 @@ class Fingerprints:
     def _values(self, client: Client) -> tuple[bytes, ...]:
         """What the client says for each part; empty where it says nothing."""
         headers, address = client
-        lines: list[list[bytes]] = [[] for _ in self._parts]
-        for name, value in headers:
-            at = self._wanted.get(name)
-            if at is not None:
-                lines[at].append(value)
-        if self._network is not None and address is not None:
-            lines[self._network].append(network_of(address).encode())
-        values = [b", ".join(values) for values in lines]  # in linear time, however many lines there are
-        if self._agent is not None:
-            values[self._agent] = values[self._agent].translate(None, b"0123456789")  # a new version is no other client
-        return tuple(values)
+        found: Mapping[bytes, bytes] = dict(headers)
+        if len(found) != len(headers):
+            found = _joined(headers, self._names)
+        values = tuple([found.get(name, b"") for name in self._names])
+        if self.policy.network:
+            values += (network_of(address).encode() if address is not None else b"",)
+        return values
+
+    def _hashed(self, key: bytes, values: Sequence[bytes]) -> list[bytes]:
+        hashes = []
+        for at, (part, value) in enumerate(zip(self._parts, values, strict=True)):
+            said = value.translate(None, b"0123456789") if part == "user-agent" else value
+            hashes.append(hashlib.blake2b(said, digest_size=_PART_BYTES, key=key, salt=b"%d" % at).digest() if value else _MISSING)
+        return hashes
 
 
-def _hashed(key: bytes, values: Sequence[bytes]) -> list[bytes]:
-    return [
-        hashlib.blake2b(value, digest_size=_PART_BYTES, key=key, salt=b"%d" % at).digest() if value else _MISSING
-        for at, value in enumerate(values)
-    ]
+def _joined(headers: Sequence[tuple[bytes, bytes]], names: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """Headers that came in several lines; in linear time, however many there are."""
+    lines: dict[bytes, list[bytes]] = {name: [] for name in names}
+    for name, value in headers:
+        if name in lines:
+            lines[name].append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}

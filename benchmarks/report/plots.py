@@ -99,7 +99,7 @@ def bars_by_group(panels: Mapping[str, Sequence[Row]], *, title: str, label: str
         axis.set_title(name)
         _name(axis, len(rows))
         axis.grid(axis="y", visible=False)
-        axis.xaxis.set_major_formatter("{x:,g}")
+        axis.xaxis.set_major_formatter(_plain)
     axes[-1].set_xlim(0, 1.15 * max(row[high] for rows in shown.values() for row in rows) or 1)
     axes[-1].set_xlabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -177,7 +177,7 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x:
         ours = colour_of(name) == OURS or not compared
         style = {"linewidth": 2.5} if ours else {"linewidth": 1.2, "linestyle": "--", "markersize": 4}
         axis.loglog(*zip(*points, strict=True), label=name, color=colour, marker=marker, **style)
-    axis.xaxis.set_major_formatter("{x:,g}")
+    axis.xaxis.set_major_formatter(_plain)
     _readable(axis.yaxis)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
@@ -207,12 +207,16 @@ def _name(axis: "Axes", rows: int) -> None:
 
 
 def _readable(axis: "Axis") -> None:
-    """Plain numbers along a logarithmic axis: 1, 2, 5, 10."""
+    """Plain numbers along a logarithmic axis: 1, 2, 5, 10, up to 1,000,000."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:,g}")
+    axis.set_major_formatter(_plain)
     axis.set_minor_locator(NullLocator())
+
+
+def _plain(value: float, _: int) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _short(value: float) -> str:

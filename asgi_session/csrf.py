@@ -22,6 +22,8 @@ from .arguments import shown, texts
 from .exceptions import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OUR_OWN_SITE = (b"same-origin", b"none")
+"""What a browser says in ``Sec-Fetch-Site`` of a request that no other site caused."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # no empty segment, no "." or "..", nothing that a router or a proxy may read as the end of the path: an exemption must mean
 # the same path to everybody (security row CS-05)
@@ -89,7 +91,7 @@ class CSRFPolicy:
         if origin and origin[0].decode("latin-1").lower() in self.trusted_origins:
             return True
         if site:
-            return site[0] in (b"same-origin", b"none")
+            return site[0] in OUR_OWN_SITE
         if origin:
             return self._is_own(origin[0].decode("latin-1"), host, scope)
         return custom or not self.strict

@@ -63,6 +63,11 @@ class Draft:
     cap: SessionCap | None = None
     """How many live sessions its user may have with it; None sets no bound, and a visitor has none."""
 
+    @property
+    def kept_cap(self) -> SessionCap | None:
+        """The cap that has to be kept: none for a visitor's session, nor for one that ends before it begins."""
+        return self.cap if self.user_id is not None and min(self.idle_timeout, self.absolute_timeout) > 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -126,10 +131,10 @@ def evicted_by(draft: Draft, others: Sequence[Record]) -> list[Record]:
     Raises:
         SessionCapReached: none may.
     """
-    ends_at_once = min(draft.idle_timeout, draft.absolute_timeout) <= 0
-    if draft.cap is None or draft.user_id is None or ends_at_once or len(others) < draft.cap.limit:
+    cap = draft.kept_cap
+    if cap is None or len(others) < cap.limit:
         return []
-    if draft.cap.when_full == "refuse":
+    if cap.when_full == "refuse":
         raise SessionCapReached(CAP_REACHED)
     by_login = sorted(others, key=lambda record: (record.authenticated_at or record.created_at, record.issued))
-    return by_login[: len(others) + 1 - draft.cap.limit]
+    return by_login[: len(others) + 1 - cap.limit]

@@ -48,6 +48,18 @@ def run(benchmark: Benchmark, console: Console, command: str, *, quick: bool) ->
     return Result(benchmark.name, described, time.monotonic() - began, (load, machine.load()), rows, command)
 
 
+def attempt(benchmark: Benchmark, console: Console, command: str, *, quick: bool) -> Result | None:
+    """Run it, a quick one once more where it fails; None where nothing came of it, and the traceback says why."""
+    for again in range(_ATTEMPTS_OF_A_QUICK_RUN if quick else 1):
+        if again:
+            print("Trying it once more ...", flush=True)
+        try:
+            return run(benchmark, console, command, quick=quick)
+        except Exception:  # noqa: BLE001  # the others took half an hour
+            traceback.print_exc()
+    return None
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; return the exit code."""
     known = all_benchmarks()
@@ -64,19 +76,12 @@ def main(arguments: Sequence[str]) -> int:
     failed = []
     for benchmark in [] if chosen.render else asked_for(known, chosen.names, million=chosen.million):
         print(f"\n{benchmark.title} ...", flush=True)
-        for again in range(_ATTEMPTS_OF_A_QUICK_RUN if chosen.quick else 1):
-            if again:
-                print("Trying it once more ...", flush=True)
-            try:
-                result = run(benchmark, console, command, quick=chosen.quick)
-            except Exception:  # noqa: BLE001  # the others took half an hour
-                traceback.print_exc()
-            else:
-                write(result, results)
-                show(benchmark, result)
-                break
-        else:
+        result = attempt(benchmark, console, command, quick=chosen.quick)
+        if result is None:
             failed.append(benchmark.name)
+        else:
+            write(result, results)
+            show(benchmark, result)
     write_page(known, results, docs)
     print(f"Written: {_relative(docs / 'benchmarks.md')}, {_relative(results)}/")
     if failed:

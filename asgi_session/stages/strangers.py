@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Literal
 
 from ..context import Request
+from ..csrf import OUR_OWN_SITE
 from ..fingerprint import FINGERPRINT, Comparison, Fingerprints
 from ..ids import StoreKey
 from ..record import Record
@@ -60,7 +61,7 @@ class Strangers:
 
 
 def _is_caused_by_another_site(request: Request) -> bool:
-    return any(name == b"sec-fetch-site" and value not in (b"same-origin", b"none") for name, value in request.client[0])
+    return any(name == b"sec-fetch-site" and value not in OUR_OWN_SITE for name, value in request.client[0])
 
 
 _FIELDS = "action=%(action)s session=%(session)s client=%(client)s changed=%(changed)s missing=%(missing)s"

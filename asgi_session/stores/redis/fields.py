@@ -90,8 +90,7 @@ def fingerprint_arguments(metadata: Mapping[str, str]) -> Iterable[str]:
 
 def draft_arguments(draft: Draft, tag: str) -> list[Any]:
     """``draft`` as ``lua/create.lua`` reads it."""
-    user = draft.user_id
-    cap = draft.cap if user is not None else None
+    user, cap = draft.user_id, draft.kept_cap
     return [
         user.encode("utf-8", "surrogatepass") if user is not None else "",
         tag,

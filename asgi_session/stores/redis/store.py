@@ -72,11 +72,9 @@ class RedisStore:
         """See :meth:`SessionStore.create`."""
         tag = user_tag(draft.user_id, self.namespace) if draft.user_id is not None else ""
         names = [*self._names(key), self._keys.index(key.bucket, tag)]
-        cap = draft.cap if draft.user_id is not None else None
         if replaces is not None and self.client.is_cluster and key.bucket != replaces.bucket:
-            lives = min(draft.idle_timeout, draft.absolute_timeout) > 0
-            refuses = cap is not None and cap.when_full == "refuse" and lives
-            if cap is not None and refuses and not await self.client.run(self._scripts.room, names[1:], [cap.limit]):
+            cap = draft.kept_cap
+            if cap is not None and cap.when_full == "refuse" and not await self._has_room(names[1:], cap.limit):
                 raise SessionCapReached(CAP_REACHED)
             await self.destroy(replaces)
             replaces = None
@@ -112,6 +110,9 @@ class RedisStore:
             metadata=draft.metadata,
             data=draft.data,
         )
+
+    async def _has_room(self, names: Sequence[str], limit: int) -> bool:
+        return bool(await self.client.run(self._scripts.room, names, [limit]))
 
     async def load(self, key: StoreKey, *, touch_after: float | None = None) -> Record | None:
         """See :meth:`SessionStore.load`."""

@@ -215,6 +215,9 @@ local ELSEWHERE = 'TRYAGAIN a key of this slot is on another node'
 local function too_large(found, at)
   local first = at + 6
   local last = first + 2 * ARGV[at + 5]
+  if first == last then
+    return nil
+  end
   local sizes, sets = {}, false
   if ARGV[at] ~= '1' then
     for field, value in pairs(found) do

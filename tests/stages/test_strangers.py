@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asgi_session import FingerprintPolicy, SessionError, SessionManager, StoreUnavailable, ValidationPolicy
+from asgi_session import FingerprintPolicy, SessionError, SessionGone, SessionManager, StoreUnavailable, ValidationPolicy
 from asgi_session.ids import store_key
 from asgi_session.record import Changes
 from asgi_session.stages import strangers
@@ -18,6 +18,7 @@ from tests.support.stores import Gate, WatchedStore
 CHROME = (("user-agent", "Chrome/140.0"), ("accept-language", "en"), ("accept-encoding", "gzip, br"), ("sec-ch-ua-mobile", "?0"))
 SCRIPT = (("user-agent", "curl/8"), ("accept-encoding", "gzip"))
 FULL = ["full", False]
+STEP_UP = ValidationPolicy(fingerprint=FingerprintPolicy(on_mismatch="step_up"))
 
 
 def how(scope: Scope) -> Any:
@@ -138,7 +139,7 @@ async def test_a_socket_is_judged_like_a_request() -> None:
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "reason": str(scope["session"].user_id)})
 
-    app = sessions(PAGES, validation=ValidationPolicy(fingerprint=FingerprintPolicy(on_mismatch="step_up")))
+    app = sessions(PAGES, validation=STEP_UP)
     async with visiting(app, headers=CHROME) as owner:
         await owner.get("/login?alice")
         app.app = chat
@@ -322,3 +323,36 @@ async def test_lists_of_sessions_do_not_show_it() -> None:
         async with SessionManager(SECRET) as manager:
             with pytest.raises(SessionError, match="fingerprint"):
                 await manager.create("alice", metadata={"fingerprint": "x"})
+
+
+async def test_the_verbs_of_a_session_give_a_stranger_nothing() -> None:
+    """It can't ask for the session that it was denied, end the user's others, or wait for its end as if it had one."""
+
+    async def verbs(scope: Scope) -> Any:
+        session = scope["session"]
+        with pytest.raises(SessionGone):
+            await session.require_fresh()
+        with pytest.raises(SessionError):
+            await session.revoke_others()
+        await session.wait_ended()
+        return [session.user_id, session.handle, session.credential, scope["user"].is_authenticated]
+
+    async with visiting(sessions({**PAGES, "/verbs": verbs}, validation=STEP_UP), headers=CHROME) as owner:
+        await owner.get("/login?alice")
+        assert (await by_script(owner, "/verbs")).json() == [None, None, None, False]
+        assert (await owner.get("/how")).json()["user"] == "alice"
+
+
+@pytest.mark.security("LC-16")
+async def test_another_network_where_it_counts() -> None:
+    """Behind a trusted proxy it is the client's, not the proxy's; where it is not asked for, it changes nothing."""
+    for counts in (True, False):
+        policy = ValidationPolicy(fingerprint=FingerprintPolicy(network=counts, tolerance=0, on_mismatch="step_up"))
+        app = sessions(PAGES, validation=policy, trusted_proxies=["198.51.100.0/24"])
+        async with visiting(app, headers=CHROME) as owner:
+            await owner.get("/login?alice", headers=[("x-forwarded-for", "203.0.113.7")])
+            users = [
+                (await owner.get("/how", headers=[("x-forwarded-for", address)])).json()["user"]
+                for address in ("203.0.113.7", "203.0.113.8", "203.0.113.7")
+            ]
+            assert users == ["alice", None if counts else "alice", "alice"]
